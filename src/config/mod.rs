@@ -1,0 +1,333 @@
+//! The one TOML file of the installer, read over `config/default.toml` and checked as a whole.
+//!
+//! [`Config::load`] either returns settings that need no further checking or a [`ConfigError`] with every problem. Nothing here
+//! opens a camera, a model or a socket. Secrets live in [`SecretString`], whose `Debug` prints nothing.
+
+mod problem;
+mod read;
+mod section;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
+
+pub use problem::{ConfigError, Problem};
+
+/// Every default, with comments: `config/default.toml`.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Everything an installer can set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where events, pictures and the outbox live.
+    pub data_dir: PathBuf,
+    /// `[log]`
+    pub log: Log,
+    /// `[api]`
+    pub api: Api,
+    /// `[models]`
+    pub models: Models,
+    /// `[detect]`
+    pub detect: Detect,
+    /// `[track]`
+    pub track: Track,
+    /// `[events]`
+    pub events: Events,
+    /// `[store]`
+    pub store: Store,
+    /// `[inspector]`
+    pub inspector: Inspector,
+    /// `[[camera]]`
+    pub cameras: Vec<CameraConfig>,
+    /// `[[webhook]]`
+    pub webhooks: Vec<WebhookConfig>,
+    /// `[[rule]]`
+    pub rules: Vec<RuleConfig>,
+}
+
+impl Config {
+    /// Reads the user's file over the defaults.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |message: String| ConfigError {
+            file: Some(path.to_owned()),
+            problems: vec![Problem { line: None, key: String::new(), message }],
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| fail(format!("cannot read: {e}")))?;
+        Self::parse(&text).map_err(|error| ConfigError { file: Some(path.to_owned()), ..error })
+    }
+
+    /// Reads the user's text over the defaults. The empty text gives the defaults, without cameras.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        read::config(text).map_err(|problems| ConfigError { file: None, problems })
+    }
+}
+
+/// How the agent talks about itself.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `info`, or `info,delivery=debug`.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// How others reach it; no trailing slash.
+    pub public_base_url: String,
+}
+
+/// Where models are. `None`: the usual places.
+#[derive(Debug, Clone, Default)]
+pub struct Models {
+    /// Folder with manifests and weights.
+    pub dir: Option<PathBuf>,
+    /// The shared library.
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// The object detector.
+#[derive(Debug, Clone)]
+pub struct Detect {
+    /// Manifest name.
+    pub model: String,
+    /// Long side of the input, px.
+    pub long_side: u32,
+    /// `None`: the manifest's.
+    pub min_score: Option<f32>,
+    /// Threads of one inference.
+    pub threads: usize,
+    /// Pictures in one inference.
+    pub batch_size: usize,
+    /// How long a batch waits for other cameras.
+    pub batch_wait: Duration,
+    /// Crops per frame.
+    pub max_regions: usize,
+}
+
+/// The tracker.
+#[derive(Debug, Clone)]
+pub struct Track {
+    /// Detections before an object exists.
+    pub birth_hits: u32,
+    /// Within this time.
+    pub birth_window: Duration,
+    /// Looked for in vain this long: gone.
+    pub lost_after: Duration,
+    /// Not moved this long: at rest.
+    pub stationary_after: Duration,
+    /// How often a resting object is looked for.
+    pub stationary_recheck: Duration,
+    /// How long a lost resting object is remembered.
+    pub remember: Duration,
+}
+
+/// Events and their pictures.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// What makes events.
+    pub labels: Vec<Label>,
+    /// Between two updates of one event.
+    pub update_interval: Duration,
+    /// Long side of pictures, px.
+    pub thumbnail_long_side: u32,
+    /// JPEG quality.
+    pub thumbnail_quality: u8,
+    /// Copied into each event.
+    pub stale_after_s: u32,
+}
+
+/// What is kept, and for how long.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Events and finished deliveries.
+    pub keep: Duration,
+    /// Size the database is pruned to.
+    pub max_database_bytes: u64,
+    /// Pictures.
+    pub pictures_keep: Duration,
+    /// Size the pictures are pruned to.
+    pub max_pictures_bytes: u64,
+    /// Headroom below which no picture is written.
+    pub min_free_bytes: u64,
+}
+
+/// The request inspector.
+#[derive(Debug, Clone)]
+pub struct Inspector {
+    /// Whether the routes exist.
+    pub enabled: bool,
+    /// Requests kept.
+    pub keep: usize,
+}
+
+/// One camera.
+#[derive(Debug, Clone)]
+pub struct CameraConfig {
+    /// Its identity, shared with every frame.
+    pub camera: Arc<Camera>,
+    /// Whether it is used.
+    pub enabled: bool,
+    /// Where pictures come from.
+    pub source: Source,
+    /// Frames examined per second.
+    pub fps: f64,
+    /// Motion settings.
+    pub motion: Motion,
+    /// Where motion does not count.
+    pub motion_masks: Vec<Polygon>,
+    /// What nobody may see.
+    pub privacy_masks: Vec<Polygon>,
+    /// Named areas.
+    pub zones: BTreeMap<String, Polygon>,
+}
+
+impl CameraConfig {
+    /// The slug.
+    #[must_use]
+    pub fn slug(&self) -> &CameraSlug {
+        &self.camera.slug
+    }
+}
+
+/// Where pictures come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A network camera.
+    Rtsp(RtspSource),
+    /// A video file.
+    File(FileSource),
+}
+
+/// An RTSP address, its credentials taken out of it.
+#[derive(Debug, Clone)]
+pub struct RtspSource {
+    /// Without user and password.
+    pub url: Url,
+    /// User and password.
+    pub credentials: Option<Credentials>,
+    /// How media travels.
+    pub transport: Transport,
+}
+
+/// User and password of a camera.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// User.
+    pub username: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+/// How RTP travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Interleaved in the RTSP connection.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A video file as a camera.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    /// MP4 or MKV with H.264.
+    pub path: PathBuf,
+    /// At the recorded speed, or as fast as it can be examined.
+    pub realtime: bool,
+    /// Start again at the end.
+    pub repeat: bool,
+}
+
+/// The motion stage of one camera.
+#[derive(Debug, Clone, Copy)]
+pub struct Motion {
+    /// Of 255.
+    pub threshold: u8,
+    /// Share of the picture.
+    pub min_area: f32,
+    /// Frames before a scene counts as moving.
+    pub start_frames: u32,
+    /// Quiet before it counts as still.
+    pub quiet: Duration,
+}
+
+/// One webhook.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// Name in the outbox.
+    pub id: WebhookId,
+    /// For people.
+    pub name: String,
+    /// Whether it gets anything.
+    pub enabled: bool,
+    /// Where requests go. May hold a secret: only its host is ever shown.
+    pub url: Url,
+    /// Signs each request.
+    pub secret: Option<SecretString>,
+    /// Added to each request.
+    pub headers: BTreeMap<String, SecretString>,
+    /// Name of a format file.
+    pub format: String,
+    /// What it is subscribed to.
+    pub when: Conditions,
+    /// Requests at the same time.
+    pub concurrency: usize,
+    /// Part of the total.
+    pub connect_timeout: Duration,
+    /// Total time of a request. `None`: the format's.
+    pub timeout: Option<Duration>,
+    /// Pauses between requests. `None`: the format's.
+    pub retry_schedule: Option<Vec<Duration>>,
+    /// Whether the certificate must be valid.
+    pub verify_ssl: bool,
+}
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub struct RuleConfig {
+    /// Name in addresses.
+    pub id: WebhookId,
+    /// For people.
+    pub name: String,
+    /// Whether it is used.
+    pub enabled: bool,
+    /// When it fires.
+    pub when: Conditions,
+    /// Whom it tells.
+    pub webhooks: Vec<WebhookId>,
+}
+
+/// What an event must be like. An empty list asks for nothing.
+#[derive(Debug, Clone)]
+pub struct Conditions {
+    /// Patterns: `object.detected`, `object.*`, `*`.
+    pub event_types: Vec<String>,
+    /// States.
+    pub states: Vec<EventState>,
+    /// Cameras.
+    pub cameras: Vec<CameraSlug>,
+    /// Labels.
+    pub labels: Vec<Label>,
+    /// Best score so far.
+    pub min_score: f32,
+}

@@ -1,0 +1,5 @@
+//! Porchlight: from a camera to a webhook that arrives.
+
+pub mod config;
+pub mod model;
+pub mod telemetry;

@@ -1,0 +1,92 @@
+//! A camera as the pipeline knows it, and the state it is in.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::CameraSlug;
+
+/// The identity of a camera. Shared by `Arc`; carries no address and no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Camera {
+    /// Name in configuration, URLs and events.
+    pub slug: CameraSlug,
+    /// Stable over restarts and renames of the display name.
+    pub uuid: Uuid,
+    /// Display name, "Front Door".
+    pub name: String,
+    /// What kind of source it is.
+    pub source_type: SourceType,
+}
+
+/// The kind of source, as events spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceType {
+    /// A network camera over RTSP.
+    Rtsp,
+    /// A video file.
+    File,
+}
+
+/// Whether a camera delivers decoded pictures, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CameraState {
+    /// Not heard of yet.
+    #[default]
+    Starting,
+    /// Decoded pictures arrive.
+    Online,
+    /// No decoded pictures; another attempt follows by itself.
+    Offline {
+        /// The class of the failure.
+        reason: Offline,
+        /// What happened and what to do, without credentials.
+        detail: String,
+        /// Attempts since the camera was last online.
+        attempts: u32,
+    },
+    /// A file source that has been read to its end.
+    Ended,
+}
+
+/// Why a camera delivers nothing: each has another remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Offline {
+    /// Nobody listens at that address.
+    Refused,
+    /// The address does not answer, or its name cannot be resolved.
+    Unreachable,
+    /// User or password is wrong.
+    Auth,
+    /// The camera has no such stream.
+    NotFound,
+    /// The stream is of a kind this build cannot decode.
+    Codec,
+    /// Connected, but nothing can be decoded.
+    Decode,
+    /// Connected, but no frames arrive any more.
+    Stalled,
+    /// The camera ended the connection or broke the protocol.
+    Protocol,
+    /// The file cannot be read.
+    File,
+}
+
+impl Offline {
+    /// The word in the API, in metrics and in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Auth => "auth",
+            Self::NotFound => "not_found",
+            Self::Codec => "codec",
+            Self::Decode => "decode",
+            Self::Stalled => "stalled",
+            Self::Protocol => "protocol",
+            Self::File => "file",
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What motion and the detector say about one frame.
+
+use std::sync::Arc;
+
+use super::{Frame, Label, Rect};
+
+/// What the motion stage says about one frame.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MotionReport {
+    /// Whether the scene counts as moving, hysteresis included.
+    pub active: bool,
+    /// Where pixels changed in this frame.
+    pub boxes: Vec<Rect>,
+    /// Share of the unmasked picture that changed, 0..1.
+    pub changed: f32,
+    /// The light of the whole scene changed at once (lamp, infra-red switch, clouds); `boxes` is empty then.
+    pub light_change: bool,
+}
+
+/// motion -> detect: a frame with what moved in it.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The picture.
+    pub frame: Arc<Frame>,
+    /// What moved in it.
+    pub motion: MotionReport,
+}
+
+/// One box of the detector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detection {
+    /// Where, in the whole frame.
+    pub rect: Rect,
+    /// How sure the model is, 0..1.
+    pub score: f32,
+    /// The model's class index.
+    pub class_id: usize,
+    /// The model's class name (`car`).
+    pub class: Arc<str>,
+    /// The home label (`vehicle`), if the class has one.
+    pub label: Option<Label>,
+}

@@ -1,0 +1,265 @@
+//! The event: one object everywhere (API, `replay --json`, templates, store).
+//!
+//! `id` stays through all states; `seq` counts them from 1, and `(id, seq)` is unique. Absent values are `null`, never missing.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::geometry::round4;
+use super::{Camera, CameraSlug, EventId, Label, Rect, SourceType, TrackId, UtcMillis};
+
+/// A dotted type from the catalogue: `object.detected`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventType(Cow<'static, str>);
+
+impl EventType {
+    /// A person, vehicle or animal that moves was seen.
+    pub const OBJECT_DETECTED: Self = Self(Cow::Borrowed("object.detected"));
+
+    /// Accepts the dotted and the snake spelling (`object_detected`).
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.contains('.') {
+            true => Self(Cow::Owned(text.to_owned())),
+            false => Self(Cow::Owned(text.replacen('_', ".", 1))),
+        }
+    }
+
+    /// The dotted spelling.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where in its life an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventState {
+    /// First state; the only one of events without duration.
+    Start,
+    /// A better picture, a verdict, a change worth telling.
+    Update,
+    /// Over.
+    End,
+}
+
+impl EventState {
+    /// `start`, `update`, `end`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Update => "update",
+            Self::End => "end",
+        }
+    }
+}
+
+/// One state of one event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The same through all states.
+    pub id: EventId,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// Counts the states from 1.
+    pub seq: u32,
+    /// Which state this is.
+    pub state: EventState,
+    /// When the camera saw it.
+    pub occurred_at: UtcMillis,
+    /// When it was committed; null before.
+    pub recorded_at: Option<UtcMillis>,
+    /// Whose event it is, where one agent serves several customers.
+    pub customer: Option<String>,
+    /// Which camera saw it.
+    pub camera: Option<CameraRef>,
+    /// The object it is about.
+    pub track_id: Option<TrackId>,
+    /// The home class.
+    pub label: Option<Label>,
+    /// The model's own class.
+    pub class: Option<String>,
+    /// Score of the object in the thumbnail's frame, 0..1.
+    #[serde(serialize_with = "rounded")]
+    pub score: Option<f32>,
+    /// Best score so far, 0..1.
+    #[serde(serialize_with = "rounded")]
+    pub top_score: Option<f32>,
+    /// Where the object is in the thumbnail's frame.
+    #[serde(rename = "box")]
+    pub rect: Option<Rect>,
+    /// Named areas of the camera the object is and was in.
+    pub zones: Zones,
+    /// When the object was first seen.
+    pub start_time: Option<UtcMillis>,
+    /// When it was last seen, once it is gone.
+    pub end_time: Option<UtcMillis>,
+    /// Whether the object is at rest.
+    pub stationary: bool,
+    /// One sentence for people.
+    pub description: String,
+    /// The same with names, when somebody was recognised.
+    pub enriched_description: Option<String>,
+    /// Who it is; null when nobody looked.
+    pub recognition: Option<Recognition>,
+    /// How unusual it is; null without a scorer.
+    pub anomaly: Option<Anomaly>,
+    /// The picture.
+    pub thumbnail: Option<Thumbnail>,
+    /// After this many seconds a receiver should treat the event as history.
+    pub stale_after_s: Option<u32>,
+    /// Made for a test, not by a camera.
+    pub test: bool,
+    /// What is particular to the type.
+    pub data: Map<String, Value>,
+}
+
+impl Event {
+    /// Fills in where the picture can be fetched: `{base}/api/v1/events/{id}/thumbnail`.
+    #[must_use]
+    pub fn with_thumbnail_url(mut self, base: &str) -> Self {
+        let id = self.id;
+        if let Some(thumbnail) = &mut self.thumbnail {
+            let base = base.trim_end_matches('/');
+            thumbnail.url = Some(format!("{base}/api/v1/events/{id}/thumbnail"));
+        }
+        self
+    }
+}
+
+/// The camera of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CameraRef {
+    /// The slug.
+    pub id: String,
+    /// The stable UUID.
+    pub uuid: Uuid,
+    /// Display name.
+    pub name: String,
+    /// `rtsp`, `file`, …
+    pub source_type: SourceType,
+}
+
+impl CameraRef {
+    /// Whether this is the camera of that slug.
+    #[must_use]
+    pub fn is(&self, slug: &CameraSlug) -> bool {
+        self.id == slug.as_str()
+    }
+}
+
+impl From<&Camera> for CameraRef {
+    fn from(camera: &Camera) -> Self {
+        Self {
+            id: camera.slug.to_string(),
+            uuid: camera.uuid,
+            name: camera.name.clone(),
+            source_type: camera.source_type,
+        }
+    }
+}
+
+/// Named areas.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Zones {
+    /// Where the object is now.
+    pub current: Vec<String>,
+    /// Where it has been, in order.
+    pub entered: Vec<String>,
+}
+
+/// Who it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recognition {
+    /// The verdict.
+    pub status: RecognitionStatus,
+    /// Why nobody could tell.
+    pub reason: Option<String>,
+    /// Who it is, best first.
+    pub matches: Vec<Match>,
+}
+
+/// The verdict on a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecognitionStatus {
+    /// Somebody enrolled.
+    Known,
+    /// Surely nobody enrolled.
+    Stranger,
+    /// Looked, could not tell.
+    #[serde(rename = "unknown")]
+    Undecided,
+}
+
+/// An enrolled person who matches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// Gallery id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// `person`, …
+    pub entity_type: String,
+    /// Marked as important.
+    pub is_vip: bool,
+    /// Similarity, 0..1.
+    #[serde(serialize_with = "rounded_plain")]
+    pub confidence: f32,
+}
+
+/// How unusual an event is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Anomaly {
+    /// 0 (usual) to 100.
+    pub score: u8,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// The picture of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Thumbnail {
+    /// Where it can be fetched; filled in when the event leaves the agent.
+    pub url: Option<String>,
+    /// Of the JPEG file, lower-case hex.
+    pub sha256: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// When the frame was taken.
+    pub captured_at: UtcMillis,
+    /// Where the object is in it.
+    #[serde(rename = "box")]
+    pub rect: Rect,
+}
+
+#[expect(clippy::ref_option, reason = "the signature serde asks for")]
+fn rounded<S: Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(round4).serialize(serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn rounded_plain<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    round4(*value).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_name_the_same_type() {
+        assert_eq!(EventType::parse("object_detected"), EventType::OBJECT_DETECTED);
+        assert_eq!(EventType::parse("object.detected"), EventType::OBJECT_DETECTED);
+        assert_eq!(EventType::parse("camera_status_changed").as_str(), "camera.status_changed");
+    }
+}

@@ -1,0 +1,33 @@
+//! The nouns of the pipeline: data only, one type per arrow between two stages.
+//!
+//! Nothing here decides, waits, reads or writes. A type belongs here when two modules share it. What belongs elsewhere: how
+//! rows look ([`crate::store`]), how settings look ([`crate::config`]), and anything that acts.
+//!
+//! [`Event`] is the one type here that carries `serde`: its JSON *is* the contract (the same object in the API, in `replay
+//! --json`, in templates and in the store), so a second, hand-mapped copy could only drift from it.
+
+mod camera;
+mod delivery;
+mod detection;
+mod event;
+mod frame;
+mod geometry;
+mod ids;
+mod label;
+mod time;
+mod track;
+
+pub use camera::{Camera, CameraState, Offline, SourceType};
+pub use delivery::{
+    Attempt, Delivery, DeliveryStatus, DueDelivery, NewEvent, Picture, PlannedDelivery, RuleRef,
+};
+pub use detection::{Detection, MotionReport, Observation};
+pub use event::{
+    Anomaly, CameraRef, Event, EventState, EventType, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
+};
+pub use frame::{Codec, Frame, FrameError, Packet};
+pub use geometry::{Polygon, Rect};
+pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
+pub use label::{Label, home_label};
+pub use time::{Captured, UtcMillis};
+pub use track::{BestShot, Shot, TrackChange, TrackSnapshot, TrackUpdate};

@@ -1,0 +1,117 @@
+//! Two clocks, never mixed: [`Instant`] for durations, [`UtcMillis`] for what people read and what is stored.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. Shown as `2026-11-22T05:44:06.123Z`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct UtcMillis(pub i64);
+
+impl UtcMillis {
+    /// The wall clock now. Only the edges of the program ask it: captures, the store, delivery, the API.
+    #[must_use]
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self(since_epoch.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This time plus `duration`, saturating.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// `2026-11-22T05:44:06Z`, the form without milliseconds.
+    #[must_use]
+    pub fn to_seconds_string(self) -> String {
+        format!("{:.0}", self.timestamp_floor_secs())
+    }
+
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn timestamp_floor_secs(self) -> Timestamp {
+        Timestamp::from_second(self.0.div_euclid(1000)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for UtcMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.timestamp())
+    }
+}
+
+impl fmt::Debug for UtcMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for UtcMillis {
+    type Err = jiff::Error;
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse::<Timestamp>().map(|t| Self(t.as_millisecond()))
+    }
+}
+
+impl Serialize for UtcMillis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UtcMillis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// When a frame was taken, by both clocks, read once at capture and carried along.
+///
+/// In a replay `at` is the start of the replay plus the time stamp in the file, so durations are the video's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Captured {
+    /// For durations.
+    pub at: Instant,
+    /// For people and storage.
+    pub utc: UtcMillis,
+}
+
+impl Captured {
+    /// Both clocks now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { at: Instant::now(), utc: UtcMillis::now() }
+    }
+
+    /// Both clocks moved on by `duration`.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self { at: self.at + duration, utc: self.utc.after(duration) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_utc_with_milliseconds() {
+        let time = UtcMillis(1_795_326_246_007);
+        assert_eq!(time.to_string(), "2026-11-22T05:44:06.007Z");
+        assert_eq!(time.to_seconds_string(), "2026-11-22T05:44:06Z");
+        let parsed: UtcMillis = "2026-11-22T05:44:06.007Z".parse().expect("a time stamp");
+        assert_eq!(parsed, time);
+    }
+}

@@ -1,0 +1,94 @@
+//! The state of each camera, as the API shows it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::{Camera, CameraSlug, CameraState, Offline, UtcMillis};
+
+/// What is known about one camera.
+#[derive(Debug, Clone)]
+pub struct CameraStatus {
+    /// Its identity.
+    pub camera: Arc<Camera>,
+    /// Whether it delivers pictures.
+    pub state: CameraState,
+    /// Since when it is in that state.
+    pub since: UtcMillis,
+    /// Pictures decoded since the agent started.
+    pub frames_decoded: u64,
+    /// When the last picture was decoded.
+    pub last_frame: Option<UtcMillis>,
+    /// Size of the last picture, px.
+    pub size: Option<(usize, usize)>,
+}
+
+/// All cameras. Written by capture and decode, read by the API.
+#[derive(Debug, Default)]
+pub struct CameraBoard(Mutex<BTreeMap<CameraSlug, CameraStatus>>);
+
+impl CameraBoard {
+    /// Announces a camera.
+    pub fn add(&self, camera: Arc<Camera>) {
+        let status = CameraStatus {
+            state: CameraState::Starting,
+            since: UtcMillis::now(),
+            frames_decoded: 0,
+            last_frame: None,
+            size: None,
+            camera: Arc::clone(&camera),
+        };
+        self.lock().insert(camera.slug.clone(), status);
+    }
+
+    /// A picture was decoded: the camera is online, whatever was said before.
+    pub fn frame(&self, camera: &CameraSlug, at: UtcMillis, size: (usize, usize)) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            status.frames_decoded += 1;
+            status.last_frame = Some(at);
+            status.size = Some(size);
+            if status.state != CameraState::Online {
+                status.state = CameraState::Online;
+                status.since = at;
+                tracing::info!(camera = %camera, width = size.0, height = size.1, "camera online");
+            }
+        }
+    }
+
+    /// The camera delivers nothing. Counts the attempts since it last did.
+    pub fn offline(&self, camera: &CameraSlug, reason: Offline, detail: String) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            let attempts = match &status.state {
+                CameraState::Offline { attempts, .. } => attempts + 1,
+                CameraState::Starting | CameraState::Online | CameraState::Ended => {
+                    status.since = UtcMillis::now();
+                    1
+                }
+            };
+            status.state = CameraState::Offline { reason, detail, attempts };
+        }
+    }
+
+    /// A file was read to its end.
+    pub fn ended(&self, camera: &CameraSlug) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            status.state = CameraState::Ended;
+            status.since = UtcMillis::now();
+        }
+    }
+
+    /// All cameras by slug.
+    #[must_use]
+    pub fn all(&self) -> Vec<CameraStatus> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// One camera.
+    #[must_use]
+    pub fn get(&self, camera: &CameraSlug) -> Option<CameraStatus> {
+        self.lock().get(camera).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CameraSlug, CameraStatus>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,61 @@
+//! What the agent says about itself: counters, the cost of each stage, whether every worker moves, camera states, log lines.
+//!
+//! One [`Telemetry`] is made at start and handed to every stage. Nothing here decides anything; whoever wants to act on a stuck
+//! worker or an offline camera asks. Events for users are no telemetry: they are made in [`crate::events`].
+
+mod board;
+mod log;
+mod metrics;
+mod work;
+
+pub use board::{CameraBoard, CameraStatus};
+pub use log::{LevelError, init as init_logging};
+pub use metrics::{CameraLabel, DropLabels, Metrics, WebhookLabels};
+pub use work::{Busy, Stage, StageCost, Worker, peak_rss_bytes, process_cpu, thread_cpu};
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use work::{Beat, Clocks};
+
+/// Everything above in one place.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    /// Counters for `/metrics`.
+    pub metrics: Metrics,
+    /// The state of each camera.
+    pub cameras: CameraBoard,
+    clocks: Arc<Clocks>,
+    beats: Mutex<Vec<Arc<Beat>>>,
+}
+
+impl Telemetry {
+    /// Registers a worker: a thread or task whose busy time counts for `stage`, and that must not stay busy for ever.
+    #[must_use]
+    pub fn worker(&self, stage: Stage, name: impl Into<String>) -> Worker {
+        let beat = Arc::new(Beat::new(name.into()));
+        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.retain(|other| Arc::strong_count(other) > 1);
+        beats.push(Arc::clone(&beat));
+        Worker::new(stage, beat, Arc::clone(&self.clocks))
+    }
+
+    /// The name of a worker that has been busy with one piece of work for longer than `limit`.
+    #[must_use]
+    pub fn stuck(&self, limit: Duration) -> Option<String> {
+        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.iter().find(|beat| beat.busy_for() > limit).map(|beat| beat.name().to_owned())
+    }
+
+    /// What each stage has cost so far.
+    #[must_use]
+    pub fn costs(&self) -> Vec<(Stage, StageCost)> {
+        self.clocks.costs()
+    }
+
+    /// Everything for Prometheus, in its text format.
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        self.metrics.render(&self.costs())
+    }
+}
