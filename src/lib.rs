@@ -1,5 +1,10 @@
 //! Porchlight: from a camera to a webhook that arrives.
 
 pub mod config;
+pub mod detect;
+pub mod inference;
 pub mod model;
+pub mod motion;
+pub mod pixels;
 pub mod telemetry;
+pub mod track;
