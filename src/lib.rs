@@ -2,9 +2,12 @@
 
 pub mod config;
 pub mod detect;
+pub mod events;
 pub mod inference;
 pub mod model;
 pub mod motion;
 pub mod pixels;
+pub mod recognise;
+pub mod rules;
 pub mod telemetry;
 pub mod track;
