@@ -1,6 +1,8 @@
 //! Porchlight: from a camera to a webhook that arrives.
 
+pub mod capture;
 pub mod config;
+pub mod decode;
 pub mod detect;
 pub mod events;
 pub mod inference;
