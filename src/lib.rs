@@ -1,6 +1,8 @@
 //! Porchlight: from a camera to a webhook that arrives.
 
+pub mod app;
 pub mod capture;
+pub mod cli;
 pub mod config;
 pub mod decode;
 pub mod detect;

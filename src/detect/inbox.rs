@@ -52,16 +52,21 @@ impl Inbox {
         Slot { camera, when_full, inbox: Arc::clone(self), telemetry }
     }
 
-    /// Waits for a frame, then up to `patience` for frames of the other cameras; `None` when all cameras are gone.
+    /// Waits up to `idle` for a frame, then up to `patience` for frames of the other cameras. Empty when none came in time;
+    /// `None` when all cameras are gone.
     ///
     /// Each camera gives at most one frame, so none can crowd out another.
-    pub fn take(&self, patience: Duration) -> Option<Vec<Observation>> {
+    pub fn take(&self, idle: Duration, patience: Duration) -> Option<Vec<Observation>> {
+        let deadline = Instant::now() + idle;
         let mut state = self.lock();
         while state.slots.values().all(Option::is_none) {
             if state.slots.is_empty() {
                 return None;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else {
+                return Some(Vec::new());
+            };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let deadline = Instant::now() + patience;
         while state.slots.values().any(Option::is_none) {
@@ -155,7 +160,7 @@ mod tests {
         for number in 1..=3 {
             assert!(slot.put(observation("a", number)));
         }
-        let taken = inbox.take(Duration::ZERO).expect("a frame");
+        let taken = inbox.take(Duration::from_secs(5), Duration::ZERO).expect("a frame");
         assert_eq!(taken.iter().map(|o| o.frame.number).collect::<Vec<_>>(), [3]);
         assert!(telemetry.render_metrics().contains("reason=\"newer_frame\",intentional=\"true\"} 2"));
     }
@@ -166,7 +171,7 @@ mod tests {
         let slot = inbox.slot(slug("a"), WhenFull::Wait, telemetry);
         let writer = std::thread::spawn(move || (1..=50).all(|number| slot.put(observation("a", number))));
         let mut numbers = Vec::new();
-        while let Some(taken) = inbox.take(Duration::ZERO) {
+        while let Some(taken) = inbox.take(Duration::from_secs(5), Duration::ZERO) {
             numbers.extend(taken.iter().map(|o| o.frame.number));
         }
         assert!(writer.join().expect("the writer ends"));
@@ -182,7 +187,7 @@ mod tests {
             assert!(busy.put(observation("busy", number)));
         }
         assert!(quiet.put(observation("quiet", 1)));
-        let taken = inbox.take(Duration::from_millis(1)).expect("frames");
+        let taken = inbox.take(Duration::from_secs(5), Duration::from_millis(1)).expect("frames");
         let names: Vec<&str> = taken.iter().map(|o| o.frame.camera.slug.as_str()).collect();
         assert_eq!(names, ["busy", "quiet"]);
     }

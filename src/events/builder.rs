@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::Map;
+use sha2::{Digest, Sha256};
 
 use super::describe;
 use crate::config;
@@ -108,7 +109,7 @@ fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
         event.rect = Some(shot.rect);
         event.thumbnail = Some(Thumbnail {
             url: None,
-            sha256: String::new(),
+            sha256: hex::encode(Sha256::digest(&shot.jpeg)),
             width: shot.size.0,
             height: shot.size.1,
             captured_at: shot.captured.utc,
