@@ -68,7 +68,7 @@ fn flipped_bytes_never_panic_and_the_next_key_frame_heals() {
             assert_eq!(healthy, 4 * GROUP, "{options}");
         }
     }
-    assert!(errors > 100, "{errors}");
+    assert!(errors > 50, "only {errors} errors");
     assert_eq!(panics, 0, "the library panicked, and was caught");
 }
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use porchlight::capture::End;
+use porchlight::decode::Decoder;
 use porchlight::model::{CameraState, Captured};
 
 use crate::common::{ffmpeg, ffmpeg_hashes, footage};
-use crate::rig::{Running, Shown, camera, fast, hashes, play};
+use crate::rig::{Running, Shown, camera, fast, hashes, packets, play};
 
 const WHOLE: End = End::File { cut_off: None };
 
@@ -108,6 +109,18 @@ fn high_profile_tools_are_decoded_as_ffmpeg_does() {
 }
 
 #[test]
+fn without_b_frames_each_packet_gives_its_picture_at_once() {
+    let packets = packets(&footage("bikes.mp4"));
+    let mut decoder = Decoder::new(packets[0].camera.clone());
+    for packet in packets {
+        let captured = packet.captured;
+        let decoded = decoder.decode(packet).expect("a whole picture");
+        let times: Vec<Captured> = decoded.frames.iter().map(|frame| frame.captured).collect();
+        assert_eq!(times, [captured]);
+    }
+}
+
+#[test]
 fn the_resolution_may_change_within_a_stream() {
     let (small, large) = (footage("carphone.mp4"), footage("bikes.mp4"));
     let (frames, end) = play(&[fast(&small), fast(&large), fast(&small)], Captured::now());
@@ -147,7 +160,7 @@ fn real_time_takes_the_videos_time_and_ends_as_ended() {
 #[test]
 fn a_repeated_file_goes_on_in_time() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let clip = made(&folder, "s.mp4", "-i {in} -frames:v 20 -c copy {out}", &footage("bikes_bframes.mp4"));
+    let clip = made(&folder, "s.mp4", "-i {in} -frames:v 20 -bf 2 -c:v libx264 {out}", &footage("bikes.mp4"));
     let more = "pace = \"fast\"\nloop = true";
     let running = Running::start(camera(&clip.display().to_string(), more));
     running.wait_for_frames(70);

@@ -57,7 +57,7 @@ fn video_that_cannot_be_decoded_says_what_to_set() {
     ] {
         let arguments = format!("-i {{in}} -frames:v 30 -c:v libx264 -preset ultrafast {options} {{out}}");
         let clip = made(&folder, "odd.mp4", &arguments);
-        let running = Running::start(camera(&clip.display().to_string(), "loop = true"));
+        let running = Running::start(camera(&clip.display().to_string(), "pace = \"fast\""));
         let detail = running.wait_for(Offline::Codec);
         assert!(detail.contains(said) && detail.contains("progressive, 8 bit"), "{options}: {detail}");
         running.stop();

@@ -36,10 +36,10 @@ pub(crate) fn ffmpeg(arguments: &str, input: &Path, output: &Path) {
 
 /// SHA-256 of each picture as ffmpeg decodes it: I420, in display order.
 pub(crate) fn ffmpeg_hashes(clip: &Path) -> Vec<String> {
+    // `unaligned`: ffmpeg would otherwise crop a little less at the left than the stream asks for.
     let folder = tempfile::tempdir().expect("a temporary folder");
     let list = folder.path().join("hashes");
-    let arguments =
-        "-threads 1 -i {in} -map 0:v -fps_mode passthrough -pix_fmt yuv420p -f framehash -hash sha256 {out}";
+    let arguments = "-threads 1 -flags unaligned -i {in} -map 0:v -fps_mode passthrough -pix_fmt yuv420p -f framehash -hash sha256 {out}";
     ffmpeg(arguments, clip, &list);
     let text = std::fs::read_to_string(list).expect("ffmpeg wrote it");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
