@@ -36,9 +36,12 @@ pub(super) enum Clip {
 impl Clip {
     fn open(path: &Path) -> Result<Self, Failure> {
         let fail = |what: String| Failure::new(Offline::File, format!("{}: {what}", path.display()));
-        let mut file = File::open(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => fail("no such file; check source".to_owned()),
-            _ => fail(format!("cannot open: {error}")),
+        let mut file = File::open(path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                fail("no such file; check source".to_owned())
+            } else {
+                fail(format!("cannot open: {error}"))
+            }
         })?;
         let mut head = [0; 12];
         let read = file.read(&mut head).map_err(|error| fail(format!("cannot read: {error}")))?;
@@ -177,12 +180,14 @@ impl Player {
     fn wait_until(&self, due: Duration) -> bool {
         /// How late a cancellation may be noticed.
         const NAP: Duration = Duration::from_millis(50);
-        while self.source.realtime {
-            let left = due.saturating_sub(self.began.elapsed());
-            if left.is_zero() || self.cancel.is_cancelled() {
-                break;
+        if self.source.realtime {
+            loop {
+                let left = due.saturating_sub(self.began.elapsed());
+                if left.is_zero() || self.cancel.is_cancelled() {
+                    break;
+                }
+                std::thread::sleep(left.min(NAP));
             }
-            std::thread::sleep(left.min(NAP));
         }
         !self.cancel.is_cancelled()
     }

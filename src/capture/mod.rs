@@ -98,6 +98,11 @@ impl Capture {
                     if let Some(missing) = cut_off {
                         tracing::warn!(camera = %self.camera.slug, missing, "the file is cut off; played what is there");
                     }
+                    // The board shows the end of what was looked at, not of what was read ahead.
+                    tokio::select! {
+                        () = cancel.cancelled() => return,
+                        () = out.wait_until_drained(DRAIN_FILE) => {}
+                    }
                     self.telemetry.cameras.ended(&self.camera.slug);
                     return;
                 }
@@ -150,3 +155,5 @@ impl Capture {
 /// Before "offline" is said, the decoder may finish what arrived before the failure; otherwise its last picture would say "online"
 /// again. Two pictures take less than this on the slowest board.
 const DRAIN: Duration = Duration::from_millis(300);
+/// The whole queue, on a slow board and with a detector in the way.
+const DRAIN_FILE: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@
 //! camera can get wrong. Settings are tolerant where cameras are known to be odd.
 //!
 //! Exactly one session per stream: cameras have few places, some only two, and keep a place until its time-out when a client goes
-//! without `TEARDOWN`. [`Sessions`] remembers sessions whose end the camera has not confirmed; a new one waits for that.
+//! without `TEARDOWN`. [`Sessions`] remembers those whose end the camera has not confirmed; a new one waits for that first.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,18 +37,16 @@ impl Sessions {
         Self(Arc::new(SessionGroup::default().named(camera.slug.to_string())))
     }
 
-    /// Until the camera has confirmed the end of every earlier session, but no longer than `limit`: some never do.
+    /// Until the camera has answered the `TEARDOWN` of every earlier session, or an attempt to tell it has failed, but no longer
+    /// than `limit`. Attempts go on in the background until the session would have timed out.
     async fn ended(&self, limit: Duration) {
-        let open = self.0.stale_sessions();
-        if open.num_sessions > 0
-            && tokio::time::timeout(limit, self.0.await_stale_sessions(&open)).await.is_err()
-        {
-            let camera = self.0.name().unwrap_or_default();
-            tracing::debug!(
-                camera,
-                sessions = open.num_sessions,
-                "the camera does not confirm the end of a session"
-            );
+        let camera = self.0.name().unwrap_or_default();
+        match tokio::time::timeout(limit, self.0.await_teardown()).await {
+            Ok(Ok(())) => {}
+            // Some servers forget a session with its connection, and then answer 404 or nothing at all.
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!(camera, "the camera does not confirm the end of a session")
+            }
         }
     }
 }

@@ -50,14 +50,16 @@ impl Reorder {
         self.out_of_order |= self.last.is_some() && order < self.highest;
         self.highest = if self.last.is_none() { order } else { self.highest.max(order) };
         match self.last {
-            Some(last) if order < last && last - order > RESTART => self.flush(out),
+            Some(last) if order < last && last.saturating_sub(order) > RESTART => self.flush(out),
             Some(last) if order < last => return false,
             Some(_) | None => {}
         }
         let place = self.held.partition_point(|(other, _)| *other <= order);
         self.held.insert(place, (order, frame));
         while let Some((first, _)) = self.held.first() {
-            let is_next = self.last.is_none_or(|last| first - last <= if self.counts_by_one { 1 } else { 2 });
+            let is_next = self
+                .last
+                .is_none_or(|last| first.saturating_sub(last) <= if self.counts_by_one { 1 } else { 2 });
             if !is_next && self.held.len() <= self.depth() {
                 break;
             }

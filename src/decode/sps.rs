@@ -205,7 +205,8 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..20_000 {
             let mut bytes = vec![0, 0, 1, 0x67];
-            bytes.extend(std::iter::repeat_with(|| random.u8(..)).take(random.usize(..40)));
+            let length = random.usize(..40);
+            bytes.extend((0..length).map(|_| random.u8(..)));
             let _ = Sps::find(&bytes);
         }
     }

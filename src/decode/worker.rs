@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::health::Health;
-use super::{Decoded, Decoder, PrivacyMask};
+use super::{DecodeError, Decoded, Decoder, PrivacyMask};
 use crate::model::{Camera, Frame, Packet, Polygon};
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
 
@@ -46,7 +46,11 @@ pub fn run(
         }
         if let Some(error) = &error {
             errors.inc();
-            tracing::debug!(camera = %camera.slug, %error, key, bytes, "packet not decoded");
+            if *error == DecodeError::Panicked {
+                tracing::error!(camera = %camera.slug, %error, key, bytes, "please report this");
+            } else {
+                tracing::debug!(camera = %camera.slug, %error, key, bytes, "packet not decoded");
+            }
         }
         if decoded.frames.is_empty() {
             if let Some((reason, detail)) = health.no_picture(&camera.slug, at, key, error) {
