@@ -9,8 +9,7 @@ const MAX_LINES: usize = 400;
 /// Files that may be longer, each with its reason.
 const LONGER: [(&str, &str); 0] = [];
 
-const STAGES: [&str; 8] =
-    ["capture", "decode", "motion", "detect", "track", "recognise", "events", "rules"];
+const STAGES: [&str; 8] = ["capture", "decode", "motion", "detect", "track", "recognise", "events", "rules"];
 
 /// Whom a module may import. `None`: the module is unknown.
 fn may_import(module: &str) -> Option<&'static [&'static str]> {
@@ -23,8 +22,24 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "api" => &["model", "config", "telemetry", "store", "pixels", "delivery", "web"],
         // The only one that sees two stages.
         "app" => &[
-            "model", "config", "telemetry", "pixels", "inference", "store", "delivery", "mqtt", "web", "api",
-            "capture", "decode", "motion", "detect", "track", "recognise", "events", "rules",
+            "model",
+            "config",
+            "telemetry",
+            "pixels",
+            "inference",
+            "store",
+            "delivery",
+            "mqtt",
+            "web",
+            "api",
+            "capture",
+            "decode",
+            "motion",
+            "detect",
+            "track",
+            "recognise",
+            "events",
+            "rules",
         ],
         "cli" => &["app", "config", "model", "telemetry", "inference", "pixels", "store"],
         "main" => &["cli"],
@@ -39,11 +54,14 @@ pub(crate) fn check(path: &str, source: &str) -> Vec<String> {
     let modules = module_path(path);
     let module = modules.first().map_or("lib", |name| *name);
     if !source.trim_start().starts_with("//!") {
-        problems.push(format!("{path}:1: begins without `//!`: what this is, why, and what does not belong here"));
+        problems.push(format!(
+            "{path}:1: begins without `//!`: what this is, why, and what does not belong here"
+        ));
     }
     let lines = source.lines().count();
     if lines > MAX_LINES && !LONGER.iter().any(|(file, _)| *file == path) {
-        problems.push(format!("{path}:{lines}: has more than {MAX_LINES} lines: two responsibilities? split it"));
+        problems
+            .push(format!("{path}:{lines}: has more than {MAX_LINES} lines: two responsibilities? split it"));
     }
 
     let tokens = tokens(source);
@@ -55,7 +73,10 @@ pub(crate) fn check(path: &str, source: &str) -> Vec<String> {
         Some(allowed) => {
             for Token { text, line } in imports(&tokens, modules.len()) {
                 if text != module && !allowed.contains(&text) {
-                    problems.push(format!("{path}:{line}: `{module}` imports `{text}`; {}", advice(module, text)));
+                    problems.push(format!(
+                        "{path}:{line}: `{module}` imports `{text}`; {}",
+                        advice(module, text)
+                    ));
                 }
             }
         }

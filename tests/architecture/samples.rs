@@ -24,7 +24,11 @@ fn accepted(path: &str, source: &str) {
 
 #[test]
 fn a_stage_imports_no_stage_and_no_store() {
-    refused("src/track/object.rs", "use crate::detect::Nms;", &[":2: `track` imports `detect`; stages never"]);
+    refused(
+        "src/track/object.rs",
+        "use crate::detect::Nms;",
+        &[":2: `track` imports `detect`; stages never"],
+    );
     refused("src/track/mod.rs", "use crate::store::Store;", &[":2: `track` imports `store`; a stage sees"]);
     accepted("src/track/mod.rs", "use crate::{config, model::Rect, pixels, inference, telemetry, track};");
 }
@@ -33,7 +37,11 @@ fn a_stage_imports_no_stage_and_no_store() {
 fn lower_modules_import_no_higher_ones() {
     refused("src/model/event.rs", "use crate::config::Config;", &[":2: `model` imports `config`"]);
     refused("src/store/mod.rs", "use crate::delivery::Format;", &[":2: `store` imports `delivery`"]);
-    refused("src/delivery/mod.rs", "use crate::rules::Rules;", &[":2: `delivery` imports `rules`; only `app`"]);
+    refused(
+        "src/delivery/mod.rs",
+        "use crate::rules::Rules;",
+        &[":2: `delivery` imports `rules`; only `app`"],
+    );
     refused("src/app/run.rs", "use crate::cli::main;", &[":2: `app` imports `cli`"]);
     refused("src/lib.rs", "use crate::model::Rect;", &[":2: `lib` imports `model`"]);
     accepted("src/app/run.rs", "use crate::{api, capture, detect::Nms, store::{Reader, Store}};");
@@ -48,7 +56,8 @@ fn main_sees_the_command_line_only() {
 
 #[test]
 fn groups_are_looked_into_and_only_their_first_names_count() {
-    let group = "use crate::{\n    model::{events, rules},\n    store::{self, Reader},\n    api as web_api,\n};";
+    let group =
+        "use crate::{\n    model::{events, rules},\n    store::{self, Reader},\n    api as web_api,\n};";
     refused("src/track/mod.rs", group, &[":4: `track` imports `store`", ":5: `track` imports `api`"]);
 }
 
@@ -63,11 +72,7 @@ fn the_way_over_super_is_found() {
     refused("src/track/mod.rs", "use super::detect::Nms;", &[":2: `track` imports `detect`"]);
     refused("src/track/object.rs", "use super::super::detect::Nms;", &[":2: `track` imports `detect`"]);
     let tests = "mod tests {\n    use super::super::detect::Nms;\n}\nuse super::detect::Nms;";
-    refused(
-        "src/track/mod.rs",
-        tests,
-        &[":3: `track` imports `detect`", ":5: `track` imports `detect`"],
-    );
+    refused("src/track/mod.rs", tests, &[":3: `track` imports `detect`", ":5: `track` imports `detect`"]);
     accepted("src/track/object.rs", "use super::detect::Nms; mod tests { use super::super::detect::Nms; }");
 }
 
@@ -78,7 +83,10 @@ fn everything_from_the_root_is_refused() {
 
 #[test]
 fn comments_and_texts_import_nothing() {
-    accepted("src/track/mod.rs", "// use crate::store;\n/// [`crate::detect`]\nconst A: &str = \"crate::api\";");
+    accepted(
+        "src/track/mod.rs",
+        "// use crate::store;\n/// [`crate::detect`]\nconst A: &str = \"crate::api\";",
+    );
 }
 
 #[test]
