@@ -3,6 +3,7 @@
 //! [`Config::load`] either returns settings that need no further checking or a [`ConfigError`] with every problem. Nothing here
 //! opens a camera, a model or a socket. Secrets live in [`SecretString`], whose `Debug` prints nothing.
 
+mod manifest;
 mod problem;
 mod read;
 mod section;
@@ -18,10 +19,17 @@ use url::Url;
 
 use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 
+pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, coco80_index, parse_size};
 pub use problem::{ConfigError, Problem};
 
 /// Every default, with comments: `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// `$XDG_DATA_HOME/porchlight` or `~/.local/share/porchlight`, where a user's own things are.
+#[must_use]
+pub fn user_data_dir() -> Option<PathBuf> {
+    read::user_data_dir()
+}
 
 /// Everything an installer can set.
 #[derive(Debug, Clone)]

@@ -154,6 +154,11 @@ impl<'s> Section<'s> {
         self.optional(key).unwrap_or_default()
     }
 
+    /// The value if it is text, without a word when it is something else: for keys that take a word or a list.
+    pub(super) fn word(&self, key: &str) -> Option<String> {
+        self.find(key).and_then(Value::as_str).map(ToOwned::to_owned)
+    }
+
     /// A whole number within bounds.
     pub(super) fn whole<N: TryFrom<u64> + Copy>(&self, key: &str, range: RangeInclusive<u64>) -> N {
         let value = self.required::<u64>(key);

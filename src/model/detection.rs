@@ -40,3 +40,25 @@ pub struct Detection {
     /// The home label (`vehicle`), if the class has one.
     pub label: Option<Label>,
 }
+
+/// What the tracker wants looked at in the next frame.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Focus {
+    /// Where moving objects are expected.
+    pub rects: Vec<Rect>,
+    /// Whether the whole frame must be looked at even if nothing moves: at the start, and to see whether what rests is there.
+    pub whole: bool,
+}
+
+/// detect -> track: a frame and what was found where somebody looked.
+#[derive(Debug, Clone)]
+pub struct Examination {
+    /// The picture.
+    pub frame: Arc<Frame>,
+    /// What moved in it.
+    pub motion: MotionReport,
+    /// The parts that went through the network; empty if none did. What lies outside was not looked at.
+    pub examined: Vec<Rect>,
+    /// What was found, clamped to the picture, duplicates removed, also with scores below what starts a track.
+    pub detections: Vec<Detection>,
+}

@@ -21,7 +21,7 @@ pub use camera::{Camera, CameraState, Offline, SourceType};
 pub use delivery::{
     Attempt, Delivery, DeliveryStatus, DueDelivery, NewEvent, Picture, PlannedDelivery, RuleRef,
 };
-pub use detection::{Detection, MotionReport, Observation};
+pub use detection::{Detection, Examination, Focus, MotionReport, Observation};
 pub use event::{
     Anomaly, CameraRef, Event, EventState, EventType, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Camera, Captured, Frame, Label, Rect, TrackId};
+use super::{Camera, Captured, Frame, Label, Rect, TrackId, Zones};
 
 /// A candidate for the picture of an event: box and picture are of the same frame.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl std::fmt::Debug for BestShot {
 pub enum TrackChange {
     /// The object has shown that it is there and that it moves.
     Started,
-    /// There is a clearly better picture of it, or it came to rest, or set off again.
+    /// There is a clearly better picture of it, or it entered a zone.
     Improved,
     /// It is gone.
     Ended,
@@ -66,6 +66,8 @@ pub struct TrackSnapshot {
     pub rect: Rect,
     /// Whether it is at rest.
     pub stationary: bool,
+    /// The zones it is in, and those it has been in.
+    pub zones: Zones,
     /// When it was first seen.
     pub first_seen: Captured,
     /// When it was last seen.

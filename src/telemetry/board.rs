@@ -40,13 +40,14 @@ impl CameraBoard {
         self.lock().insert(camera.slug.clone(), status);
     }
 
-    /// A picture was decoded: the camera is online, whatever was said before.
+    /// A picture was decoded: the camera is online, whatever was said before. Only a file that has ended stays so: its last
+    /// pictures are decoded after it was read.
     pub fn frame(&self, camera: &CameraSlug, at: UtcMillis, size: (usize, usize)) {
         if let Some(status) = self.lock().get_mut(camera) {
             status.frames_decoded += 1;
             status.last_frame = Some(at);
             status.size = Some(size);
-            if status.state != CameraState::Online {
+            if !matches!(status.state, CameraState::Online | CameraState::Ended) {
                 status.state = CameraState::Online;
                 status.since = at;
                 tracing::info!(camera = %camera, width = size.0, height = size.1, "camera online");
@@ -68,9 +69,12 @@ impl CameraBoard {
         }
     }
 
-    /// A file was read to its end.
+    /// A file was read to its end. If its pictures could not be decoded, that stays to be seen.
     pub fn ended(&self, camera: &CameraSlug) {
         if let Some(status) = self.lock().get_mut(camera) {
+            if let CameraState::Offline { reason: Offline::Codec | Offline::Decode, .. } = status.state {
+                return;
+            }
             status.state = CameraState::Ended;
             status.since = UtcMillis::now();
         }

@@ -13,8 +13,8 @@ pub use log::{LevelError, init as init_logging};
 pub use metrics::{CameraLabel, DropLabels, Metrics, WebhookLabels};
 pub use work::{Busy, Stage, StageCost, Worker, peak_rss_bytes, process_cpu, thread_cpu};
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use work::{Beat, Clocks};
 
@@ -26,6 +26,7 @@ pub struct Telemetry {
     /// The state of each camera.
     pub cameras: CameraBoard,
     clocks: Arc<Clocks>,
+    first_processed: OnceLock<Instant>,
     beats: Mutex<Vec<Arc<Beat>>>,
 }
 
@@ -45,6 +46,17 @@ impl Telemetry {
     pub fn stuck(&self, limit: Duration) -> Option<String> {
         let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         beats.iter().find(|beat| beat.busy_for() > limit).map(|beat| beat.name().to_owned())
+    }
+
+    /// Notes that a frame has gone through the detector and the tracker.
+    pub fn frame_processed(&self) {
+        self.first_processed.get_or_init(Instant::now);
+    }
+
+    /// When the first frame of any camera had gone through the detector and the tracker.
+    #[must_use]
+    pub fn first_processed(&self) -> Option<Instant> {
+        self.first_processed.get().copied()
     }
 
     /// What each stage has cost so far.

@@ -38,7 +38,11 @@ class Faults:
 
     def active(self):
         """Those that differ from their defaults, by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) != field.default}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
 
 
 def damage(frame, codec, faults, random):

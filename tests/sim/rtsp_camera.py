@@ -46,7 +46,9 @@ def parse_arguments():
     serving.add_argument("--transport", choices=["any", "tcp", "udp"], default="any", help="the other one gets 461")
     serving.add_argument("--max-sessions", type=int, metavar="N", help="further clients get 503")
     serving.add_argument("--session-timeout", type=int, default=60, metavar="SECONDS")
-    serving.add_argument("--blackhole", type=int, metavar="PORT", help="also accept here, and never answer; 0: any port")
+    serving.add_argument(
+        "--blackhole", type=int, metavar="PORT", help="also accept here, and never answer; 0: any port"
+    )
     serving.add_argument("--garbage", type=int, metavar="PORT", help="also answer random bytes here; 0: any port")
     serving.add_argument("--seconds", type=float, help="end after this long")
     serving.add_argument("--stdin-quit", action="store_true", help="end when stdin ends or the parent process is gone")

@@ -149,7 +149,7 @@ def close(ours, theirs, tolerance):
     if ours is None or theirs is None:
         return ours is theirs
     return len(ours) == len(theirs) and all(
-        a is b if a is None or b is None else abs(a - b) <= tolerance for a, b in zip(ours, theirs)
+        a is b if a is None or b is None else abs(a - b) <= tolerance for a, b in zip(ours, theirs, strict=True)
     )
 
 

@@ -1,0 +1,12 @@
+//! What the commands do: the whole agent, a replay, a look at pictures.
+//!
+//! The only module that sees two stages. Stages are built downstream first and handed only their output; supervision, draining
+//! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
+
+mod images;
+mod pace;
+mod pipeline;
+mod replay;
+
+pub use images::{ImageDetector, Options as ImageOptions, read_image};
+pub use replay::{Replay, Statistics};

@@ -1,0 +1,323 @@
+//! Puts the stages together, from packets to new events: the one place that sees two stages.
+//!
+//! Threads: `decode-<camera>` (decode, motion), `detect` (network, tracker), `analyse` (pictures), `events` (events, rules). Tracking
+//! runs on the detector's thread and not after it: what the tracker follows decides where the detector looks next, and a
+//! replay must give the same events each time, so a frame is tracked before the next one of its camera is planned.
+//!
+//! The queues between detect, analyse and events are bounded and block: pictures are dropped before the detector (newest
+//! wins), never after it.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tokio::sync::mpsc as queue;
+
+use super::pace::Pace;
+use crate::config::{CameraConfig, Config};
+use crate::decode;
+use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
+use crate::events::EventBuilder;
+use crate::inference::{Library, Runtime};
+use crate::model::{
+    BestShot, CameraSlug, Captured, Focus, Frame, NewEvent, Observation, Packet, Shot, TrackChange,
+    TrackUpdate,
+};
+use crate::motion::MotionDetector;
+use crate::recognise::Photographer;
+use crate::rules::Rules;
+use crate::telemetry::{CameraLabel, Stage, Telemetry};
+use crate::track::Tracker;
+
+/// Updates between two threads. An update with a picture is a frame (0.35 MB at 640x360), and a camera makes a few in a minute.
+const UPDATES: usize = 16;
+/// A live camera without a frame for this long has lost sight of its objects.
+const BLIND_AFTER: Duration = Duration::from_secs(10);
+
+/// Loads the network that the configuration names.
+pub(crate) fn load_detector(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Examiner> {
+    let library = Library::find(&config.models)?;
+    let manifest = library.model(&config.detect.model)?;
+    let runtime = Runtime::load(&config.models, &library)?;
+    let detector = Detector::open(&runtime, manifest, config.detect.threads)?;
+    tracing::info!(
+        model = %config.detect.model,
+        onnxruntime = %runtime.version(),
+        library = %runtime.path().display(),
+        "detector ready"
+    );
+    let worker = telemetry.worker(Stage::Inference, "detect");
+    Ok(Examiner::new(detector, config.detect.clone(), worker, Arc::clone(telemetry)))
+}
+
+/// The running threads.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    threads: Vec<(String, JoinHandle<()>)>,
+    inbox: Arc<Inbox>,
+    examiner: Arc<Mutex<Option<Examiner>>>,
+}
+
+/// A camera's end of the pipeline: the packets it will decode.
+pub(crate) struct CameraInput {
+    /// Settings.
+    pub(crate) config: CameraConfig,
+    /// From its capture.
+    pub(crate) packets: queue::Receiver<Packet>,
+}
+
+impl Pipeline {
+    /// Starts all threads, downstream first. `sink` gets each state of each event in order and says whether to go on.
+    pub(crate) fn start(
+        config: &Config,
+        cameras: Vec<CameraInput>,
+        when_full: WhenFull,
+        examiner: Examiner,
+        telemetry: &Arc<Telemetry>,
+        sink: impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static,
+    ) -> Result<Self> {
+        let mut pipeline = Self { threads: Vec::new(), inbox: Inbox::new(), examiner: Arc::default() };
+        let (events_in, updates) = sync_channel::<TrackUpdate<BestShot>>(UPDATES);
+        let (analyse_in, shots) = sync_channel::<TrackUpdate<Shot>>(UPDATES);
+
+        let events = Events {
+            builder: EventBuilder::new(&config.events),
+            rules: Rules::new(config),
+            telemetry: Arc::clone(telemetry),
+        };
+        pipeline.spawn("events", move || events.run(updates, sink))?;
+
+        let worker = telemetry.worker(Stage::Analyse, "analyse");
+        let photographer = Photographer::new((&config.events).into(), worker);
+        pipeline.spawn("analyse", move || analyse(&photographer, &shots, &events_in))?;
+
+        let looking =
+            Looking::new(config, &cameras, when_full, examiner, Arc::clone(&pipeline.inbox), telemetry);
+        let slots: Vec<(CameraInput, Slot)> = cameras
+            .into_iter()
+            .map(|camera| {
+                let slug = camera.config.slug().clone();
+                let slot = pipeline.inbox.slot(slug, when_full, Arc::clone(telemetry));
+                (camera, slot)
+            })
+            .collect();
+        let returned = Arc::clone(&pipeline.examiner);
+        pipeline.spawn("detect", move || {
+            let examiner = looking.run(&analyse_in);
+            *returned.lock().unwrap_or_else(PoisonError::into_inner) = examiner;
+        })?;
+
+        for (camera, slot) in slots {
+            let telemetry = Arc::clone(telemetry);
+            let name = format!("decode-{}", camera.config.slug());
+            pipeline.spawn(&name, move || watch(camera, &slot, &telemetry))?;
+        }
+        Ok(pipeline)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        // Linux shows 15 characters of a thread's name.
+        let thread = std::thread::Builder::new()
+            .name(name.chars().take(15).collect())
+            .spawn(body)
+            .with_context(|| format!("cannot start the thread {name}"))?;
+        self.threads.push((name.to_owned(), thread));
+        Ok(())
+    }
+
+    /// The name of a thread that has ended, if any has.
+    pub(crate) fn ended(&self) -> Option<&str> {
+        self.threads.iter().find(|(_, thread)| thread.is_finished()).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether all threads have ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.threads.iter().all(|(_, thread)| thread.is_finished())
+    }
+
+    /// Waits for all threads and gives the detector back; fails if one of them panicked. They end when their cameras do.
+    pub(crate) fn join(self) -> Result<Option<Examiner>> {
+        let mut panicked = Vec::new();
+        for (name, thread) in self.threads {
+            if thread.join().is_err() {
+                panicked.push(name);
+            }
+        }
+        anyhow::ensure!(panicked.is_empty(), "the stage {} failed", panicked.join(", "));
+        Ok(self.examiner.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+}
+
+/// Thread `decode-<camera>`: packets to frames to motion, into the camera's slot.
+fn watch(camera: CameraInput, slot: &Slot, telemetry: &Telemetry) {
+    let CameraInput { config, packets } = camera;
+    let worker = telemetry.worker(Stage::Motion, format!("motion-{}", config.slug()));
+    let mut pace = Pace::new(config.fps);
+    let mut motion = MotionDetector::new(config.motion, config.motion_masks.clone());
+    let look = |frame: Frame| {
+        if !pace.is_due(frame.captured.at) {
+            return ControlFlow::Continue(());
+        }
+        let motion = {
+            let _busy = worker.busy();
+            motion.update(&frame)
+        };
+        let observation = Observation { frame: Arc::new(frame), motion };
+        if slot.put(observation) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    decode::run(packets, &config.camera, config.privacy_masks.clone(), telemetry, look);
+}
+
+/// Thread `detect`.
+struct Looking {
+    examiner: Examiner,
+    inbox: Arc<Inbox>,
+    telemetry: Arc<Telemetry>,
+    patience: Duration,
+    live: bool,
+    trackers: HashMap<CameraSlug, Watched>,
+}
+
+struct Watched {
+    tracker: Tracker,
+    /// The last frame, and when it got here.
+    last: Option<(Captured, Instant)>,
+}
+
+impl Looking {
+    fn new(
+        config: &Config,
+        cameras: &[CameraInput],
+        when_full: WhenFull,
+        examiner: Examiner,
+        inbox: Arc<Inbox>,
+        telemetry: &Arc<Telemetry>,
+    ) -> Self {
+        let watched = |input: &CameraInput| {
+            let camera = &input.config;
+            let tracker = Tracker::new(
+                Arc::clone(&camera.camera),
+                camera.zones.clone(),
+                config.track.clone(),
+                config.events.clone(),
+                examiner.min_score(),
+            );
+            (camera.slug().clone(), Watched { tracker, last: None })
+        };
+        Self {
+            trackers: cameras.iter().map(watched).collect(),
+            // A single camera has nobody to wait for.
+            patience: if cameras.len() > 1 { config.detect.batch_wait } else { Duration::ZERO },
+            live: when_full == WhenFull::NewestWins,
+            telemetry: Arc::clone(telemetry),
+            examiner,
+            inbox,
+        }
+    }
+
+    /// Until all cameras are gone, or nobody wants updates. Gives the detector back, unless the network failed.
+    fn run(mut self, out: &SyncSender<TrackUpdate<Shot>>) -> Option<Examiner> {
+        let inbox = Arc::clone(&self.inbox);
+        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience) {
+            let updates = match self.look(observations) {
+                Ok(updates) => updates,
+                Err(error) => {
+                    tracing::error!(%error, "the detector failed");
+                    inbox.close();
+                    return None;
+                }
+            };
+            if updates.into_iter().any(|update| out.send(update).is_err()) {
+                inbox.close();
+                return None;
+            }
+        }
+        for watched in self.trackers.values_mut() {
+            if let Some((captured, _)) = watched.last {
+                // The receiver is gone only when its stage has failed, which `join` reports.
+                watched.tracker.finish(captured).into_iter().for_each(|update| drop(out.send(update)));
+            }
+        }
+        Some(self.examiner)
+    }
+
+    fn look(&mut self, observations: Vec<Observation>) -> Result<Vec<TrackUpdate<Shot>>> {
+        let job = |observation: Observation| {
+            let watched = self.trackers.get(&observation.frame.camera.slug);
+            let focus =
+                watched.map_or_else(Focus::default, |w| w.tracker.focus(observation.frame.captured.at));
+            (observation, focus)
+        };
+        let jobs = observations.into_iter().map(job).collect();
+        let examinations = self.examiner.examine(jobs)?;
+        let _busy = self.examiner.worker().busy_with(Stage::Track);
+        let mut updates = Vec::new();
+        for examination in examinations {
+            if let Some(watched) = self.trackers.get_mut(&examination.frame.camera.slug) {
+                watched.last = Some((examination.frame.captured, Instant::now()));
+                updates.extend(watched.tracker.update(&examination));
+                self.telemetry.frame_processed();
+            }
+        }
+        if self.live {
+            for watched in self.trackers.values_mut() {
+                if let Some((captured, arrived)) = watched.last.take_if(|(_, at)| at.elapsed() > BLIND_AFTER)
+                {
+                    updates.extend(watched.tracker.finish(captured.after(arrived.elapsed())));
+                }
+            }
+        }
+        Ok(updates)
+    }
+}
+
+/// Thread `analyse`.
+fn analyse(
+    photographer: &Photographer,
+    shots: &Receiver<TrackUpdate<Shot>>,
+    out: &SyncSender<TrackUpdate<BestShot>>,
+) {
+    for update in shots {
+        if out.send(photographer.develop(update)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Thread `events`.
+struct Events {
+    builder: EventBuilder,
+    rules: Rules,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Events {
+    fn run(
+        mut self,
+        updates: Receiver<TrackUpdate<BestShot>>,
+        mut sink: impl FnMut(NewEvent) -> ControlFlow<()>,
+    ) {
+        let worker = self.telemetry.worker(Stage::Events, "events");
+        for update in updates {
+            let busy = worker.busy();
+            if update.change == TrackChange::Started {
+                let camera = update.camera.slug.to_string();
+                self.telemetry.metrics.track_started.get_or_create(&CameraLabel { camera }).inc();
+            }
+            let new = self.builder.update(&update).map(|(event, picture)| {
+                let deliveries = self.rules.plan(&event);
+                NewEvent { event, deliveries, picture }
+            });
+            drop(busy);
+            if let Some(new) = new
+                && sink(new).is_break()
+            {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Network cameras over RTSP, through `retina`.
+//!
+//! Only the video stream is set up; audio and metadata are none of our business, and each further stream is one more thing a
+//! camera can get wrong. Settings are tolerant where cameras are known to be odd.
+//!
+//! Exactly one session per stream: cameras have few places, some only two, and keep a place until its time-out when a client goes
+//! without `TEARDOWN`. [`Sessions`] remembers those whose end the camera has not confirmed; a new one waits for that first.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use retina::client::{
+    Credentials, Demuxed, InitialSequenceNumberPolicy, InitialTimestampPolicy, PlayOptions, Session,
+    SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, TeardownPolicy, Transport,
+    UnassignedChannelDataPolicy, UnknownRtcpSsrcPolicy,
+};
+use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::CaptureClock;
+use super::queue::Closed;
+use super::rtsp_error::{Phase, classify, redact};
+use super::{Capture, End, Failure, PacketSender, annexb};
+use crate::config::{RtspSource, Transport as ConfiguredTransport};
+use crate::model::{Camera, Captured, Codec, Offline, Packet};
+
+const USER_AGENT: &str = concat!("porchlight/", env!("CARGO_PKG_VERSION"));
+
+/// The sessions of one camera that may still be open on its side.
+pub(super) struct Sessions(Arc<SessionGroup>);
+
+impl Sessions {
+    pub(super) fn new(camera: &Camera) -> Self {
+        Self(Arc::new(SessionGroup::default().named(camera.slug.to_string())))
+    }
+
+    /// Until the camera has answered the `TEARDOWN` of every earlier session, or an attempt to tell it has failed, but no longer
+    /// than `limit`. Attempts go on in the background until the session would have timed out.
+    async fn ended(&self, limit: Duration) {
+        let camera = self.0.name().unwrap_or_default();
+        match tokio::time::timeout(limit, self.0.await_teardown()).await {
+            Ok(Ok(())) => {}
+            // Some servers forget a session with its connection, and then answer 404 or nothing at all.
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!(camera, "the camera does not confirm the end of a session")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sessions").field(&self.0.name()).finish()
+    }
+}
+
+pub(super) async fn run_once(
+    capture: &Capture,
+    source: &RtspSource,
+    out: &PacketSender,
+    cancel: &CancellationToken,
+) -> Result<End, Failure> {
+    let result = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(End::Cancelled),
+        () = out.closed() => Ok(End::Unwanted),
+        result = run_session(capture, source, out) => result,
+    };
+    // The session was dropped, which sends TEARDOWN; that this arrives before the process ends (or the next session begins) is
+    // what is waited for here.
+    capture.sessions.ended(capture.patience.teardown).await;
+    result
+}
+
+async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender) -> Result<End, Failure> {
+    let credentials = source.credentials.as_ref().map(|credentials| Credentials {
+        username: credentials.username.clone(),
+        password: credentials.password.expose_secret().to_owned(),
+    });
+    let camera = &capture.camera.slug;
+    let limit = capture.patience.connect;
+    let opened = tokio::time::timeout(limit, open(capture, source, credentials.clone())).await;
+    let Ok(opened) = opened else {
+        let detail = format!(
+            "the camera does not answer within {} s; check its power, cable and address",
+            limit.as_secs_f32().ceil()
+        );
+        return Err(Failure::new(Offline::Unreachable, detail));
+    };
+    let mut stream = opened?;
+    capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
+    tracing::debug!(%camera, "session opened");
+
+    let packets = capture.telemetry.metrics.capture_packets.get_or_create(&capture.label()).clone();
+    let mut clock = CaptureClock::default();
+    loop {
+        // Liveness is video frames: a camera may go on answering keep-alives, or sending audio, for ever.
+        let Ok(frame) = tokio::time::timeout(capture.patience.stall, next_frame(&mut stream)).await else {
+            let secs = capture.patience.stall.as_secs_f32();
+            let detail =
+                format!("connected, but no video for {secs} s; restart the camera if this does not pass");
+            return Err(Failure::new(Offline::Stalled, detail));
+        };
+        let frame = match frame {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "session failed");
+                return Err(classify(&error, Phase::Play, camera, credentials.as_ref()));
+            }
+            None => return Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
+        };
+        packets.inc();
+        let packet = packet(&capture.camera, &mut clock, frame);
+        if out.offer(packet) == Err(Closed) {
+            return Ok(End::Unwanted);
+        }
+    }
+}
+
+async fn open(
+    capture: &Capture,
+    source: &RtspSource,
+    credentials: Option<Credentials>,
+) -> Result<Demuxed, Failure> {
+    let camera = &capture.camera.slug;
+    let failed = |error: retina::Error| {
+        tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "cannot open a session");
+        classify(&error, Phase::Open, camera, credentials.as_ref())
+    };
+    let options = SessionOptions::default()
+        .creds(credentials.clone())
+        .user_agent(USER_AGENT.to_owned())
+        .session_group(Arc::clone(&capture.sessions.0))
+        .teardown(TeardownPolicy::Always)
+        // Cameras that change the id between two SETUPs, and cameras that send audio nobody asked for.
+        .session_id(SessionIdPolicy::UseFirst)
+        .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
+    let mut session = Session::describe(source.url.clone(), options).await.map_err(failed)?;
+    let stream = video_stream(&session)?;
+    let transport = match source.transport {
+        ConfiguredTransport::Tcp => Transport::Tcp(Default::default()),
+        ConfiguredTransport::Udp => Transport::Udp(Default::default()),
+    };
+    let setup = SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
+    session.setup(stream, setup).await.map_err(failed)?;
+    let play = PlayOptions::default()
+        // With one stream there is nothing to align, and many cameras send a wrong `RTP-Info`.
+        .initial_timestamp(InitialTimestampPolicy::Ignore)
+        .initial_seq(InitialSequenceNumberPolicy::Ignore)
+        .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
+    session.play(play).await.map_err(failed)?.demuxed().map_err(failed)
+}
+
+fn video_stream<S: retina::client::State>(session: &Session<S>) -> Result<usize, Failure> {
+    let video = || session.streams().iter().enumerate().filter(|(_, stream)| stream.media() == "video");
+    if let Some((index, _)) = video().find(|(_, stream)| stream.encoding_name() == "h264") {
+        return Ok(index);
+    }
+    let offered: Vec<String> = video().map(|(_, stream)| stream.encoding_name().to_uppercase()).collect();
+    let detail = if offered.is_empty() {
+        "the camera offers no video at this address; check the path in source".to_owned()
+    } else {
+        format!("the camera sends {}; set its video encoding to H.264", offered.join(" and "))
+    };
+    Err(Failure::new(Offline::Codec, detail))
+}
+
+async fn next_frame(stream: &mut Demuxed) -> Option<Result<VideoFrame, retina::Error>> {
+    loop {
+        match stream.next().await? {
+            Ok(CodecItem::VideoFrame(frame)) => return Some(Ok(frame)),
+            // Sender reports; and only the video stream was set up.
+            Ok(_) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+fn packet(camera: &Arc<Camera>, clock: &mut CaptureClock, frame: VideoFrame) -> Packet {
+    let timestamp = frame.timestamp();
+    let secs = timestamp.elapsed_secs();
+    let pts = Duration::try_from_secs_f64(secs).unwrap_or_default();
+    let gap = frame.loss() > 0;
+    let data = frame.into_data();
+    Packet {
+        camera: Arc::clone(camera),
+        captured: clock.captured(pts, Captured::now()),
+        pts,
+        codec: Codec::H264,
+        key: annexb::is_key(&data),
+        gap,
+        data,
+    }
+}

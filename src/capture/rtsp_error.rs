@@ -1,0 +1,161 @@
+//! What a failure of the RTSP library means for the person who installed the camera.
+//!
+//! The library offers the status code of an answer, but no kinds of connection errors; those are told apart by the error number
+//! in its text. No text leaves here unredacted: servers may repeat what they were sent.
+
+use retina::client::Credentials;
+
+use super::Failure;
+use crate::model::{CameraSlug, Offline};
+
+/// What was going on when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Up to the answer to `PLAY`.
+    Open,
+    /// Afterwards.
+    Play,
+}
+
+/// Puts an error of the library into a class, with what to do.
+pub(super) fn classify(
+    error: &retina::Error,
+    phase: Phase,
+    camera: &CameraSlug,
+    credentials: Option<&Credentials>,
+) -> Failure {
+    let text = redact(first_line(&error.to_string()), credentials);
+    if let Some(status) = error.status_code() {
+        return from_status(status, &text, camera, credentials.is_some());
+    }
+    if let Some(cause) = text.strip_prefix("Unable to connect to RTSP server: ") {
+        return from_connect(cause);
+    }
+    let what = match phase {
+        Phase::Open => "the camera does not speak RTSP as expected",
+        Phase::Play => "the stream broke off",
+    };
+    Failure::new(Offline::Protocol, format!("{what}: {text}"))
+}
+
+fn from_status(status: u16, text: &str, camera: &CameraSlug, has_credentials: bool) -> Failure {
+    let (reason, detail) = match status {
+        401 | 403 if has_credentials => (
+            Offline::Auth,
+            format!("camera refused the password; check username and password of [[camera]] {camera}"),
+        ),
+        401 | 403 => (
+            Offline::Auth,
+            format!("camera asks for a password; set username and password_env of [[camera]] {camera}"),
+        ),
+        404 | 410 => (
+            Offline::NotFound,
+            format!("camera has no such stream; check the path in source of [[camera]] {camera}"),
+        ),
+        461 => (
+            Offline::Protocol,
+            format!(
+                "camera refuses this transport; set transport to the other of tcp and udp in [[camera]] {camera}"
+            ),
+        ),
+        453 | 503 => (
+            Offline::Protocol,
+            "camera has no session left; close other viewers, or raise its limit of connections".to_owned(),
+        ),
+        // Also bodies that cannot be parsed come with their (good) status.
+        _ => (Offline::Protocol, format!("camera answered {text}")),
+    };
+    Failure::new(reason, detail)
+}
+
+/// Error numbers of Linux, which is what the agent runs on.
+fn from_connect(cause: &str) -> Failure {
+    const REFUSED: &str = "(os error 111)";
+    if cause.contains(REFUSED) {
+        return Failure::new(
+            Offline::Refused,
+            "nobody listens at that address and port; is RTSP switched on in the camera, and the port right?",
+        );
+    }
+    if cause.contains("lookup") {
+        return Failure::new(
+            Offline::Unreachable,
+            format!(
+                "the camera's name cannot be resolved; check the host name, or use its address ({cause})"
+            ),
+        );
+    }
+    Failure::new(
+        Offline::Unreachable,
+        format!("the camera cannot be reached; check its power, cable and address ({cause})"),
+    )
+}
+
+/// The rest of the library's texts is meant for people with a packet capture.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// Replaces the password, and the two forms in which it may come back: as a header of basic authentication, and in a URL.
+pub(super) fn redact(text: &str, credentials: Option<&Credentials>) -> String {
+    let Some(Credentials { username, password }) = credentials else { return text.to_owned() };
+    let in_url: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
+    let in_header = base64(format!("{username}:{password}").as_bytes());
+    let secrets = [in_header, in_url, password.clone()];
+    let shown = |text: String, secret: &String| match secret.is_empty() {
+        true => text,
+        false => text.replace(secret.as_str(), "***"),
+    };
+    secrets.iter().fold(text.to_owned(), shown)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for i in 0..4 {
+            let index = (bits >> (18 - 6 * i)) & 63;
+            text.push(if i <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials() -> Credentials {
+        Credentials { username: "viewer".to_owned(), password: "s3cret &x".to_owned() }
+    }
+
+    #[test]
+    fn no_form_of_the_password_survives() {
+        let text = "basic dmlld2VyOnMzY3JldCAmeA== url rtsp://viewer:s3cret+%26x@host plain s3cret &x";
+        let redacted = redact(text, Some(&credentials()));
+        assert_eq!(redacted, "basic *** url rtsp://viewer:***@host plain ***");
+    }
+
+    #[test]
+    fn an_empty_password_changes_nothing() {
+        let empty = Credentials { username: String::new(), password: String::new() };
+        assert_eq!(redact("some text", Some(&empty)), "some text");
+        assert_eq!(redact("some text", None), "some text");
+    }
+
+    #[test]
+    fn each_status_says_what_to_do() {
+        let camera = CameraSlug::parse("front_door").expect("a slug");
+        let detail = |status, has| from_status(status, "500 response", &camera, has).to_string();
+        assert_eq!(
+            detail(401, true),
+            "camera refused the password; check username and password of [[camera]] front_door"
+        );
+        assert!(detail(401, false).contains("set username and password_env"));
+        assert!(detail(404, true).contains("check the path in source of [[camera]] front_door"));
+        assert!(detail(461, true).contains("set transport"));
+        assert!(detail(503, true).contains("close other viewers"));
+    }
+}

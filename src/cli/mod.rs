@@ -1,0 +1,59 @@
+//! The command line: arguments, and what a terminal shows. What the commands do is in [`crate::app`].
+//!
+//! Results go to stdout, everything else (logs, progress, statistics) to stderr. `--json` prints for programs.
+
+mod args;
+mod check;
+mod detect;
+mod models;
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::config::LogFormat;
+use crate::telemetry;
+use args::{Args, Command};
+
+/// Runs the command of the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match dispatch(args) {
+        Ok(code) => code,
+        Err(error) => {
+            // The chain, once: what failed, on what, why.
+            eprintln!("porchlight: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
+    let log = args.log.as_deref();
+    match args.command {
+        Command::Check(args) => check::run(&args),
+        Command::Replay(args) => {
+            start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
+            replay::run(&args)
+        }
+        Command::Detect(args) => {
+            start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
+            detect::run(&args)
+        }
+        Command::Models(args) => models::run(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "porchlight", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Args::command(), &folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn start_logging(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    Ok(telemetry::init_logging(level, format == LogFormat::Json)?)
+}

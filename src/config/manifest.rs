@@ -1,0 +1,405 @@
+//! The manifest of a model: how to feed a network and how to read its answer. The format is described in `models/README.md`.
+
+use std::path::{Path, PathBuf};
+
+use toml_span::Value;
+use toml_span::value::{Table, ValueInner};
+
+use super::problem::{ConfigError, Problem};
+use super::section::{Report, Section};
+
+/// A model as its manifest describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    /// Name of the model and of the manifest's file.
+    pub name: String,
+    /// What it is for.
+    pub job: Job,
+    /// One line for people.
+    pub description: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Package and version it came from; `None` for a user's own.
+    pub origin: Option<String>,
+    /// The ONNX file, beside the manifest.
+    pub file: PathBuf,
+    /// How it is fed.
+    pub input: ModelInput,
+    /// How its answer is read.
+    pub output: ModelOutput,
+}
+
+/// What a network is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Finds objects.
+    Objects,
+    /// Finds faces.
+    Faces,
+    /// Turns a face into numbers.
+    Embedding,
+}
+
+impl Job {
+    /// The word in the manifest.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Objects => "objects",
+            Self::Faces => "faces",
+            Self::Embedding => "embedding",
+        }
+    }
+}
+
+/// How a network is fed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelInput {
+    /// Name of the ONNX input.
+    pub name: String,
+    /// Whether colours are planes (`nchw`) or interleaved (`nhwc`).
+    pub planar: bool,
+    /// Whether blue comes first.
+    pub bgr: bool,
+    /// Subtracted, in the order as fed.
+    pub mean: [f32; 3],
+    /// Divided by, in the order as fed.
+    pub std: [f32; 3],
+    /// Keep proportions and fill the rest with `pad`, or stretch.
+    pub letterbox: bool,
+    /// 0..255, before normalisation.
+    pub pad: u8,
+    /// Which sizes it takes.
+    pub size: InputSize,
+}
+
+/// Which input sizes a network takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputSize {
+    /// Just this one, px.
+    Fixed {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+    },
+    /// Any multiple.
+    Dynamic {
+        /// Of this many px.
+        multiple: u32,
+        /// Unless the configuration says otherwise.
+        long_side: u32,
+    },
+}
+
+/// How the answer of a network is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelOutput {
+    /// The kind of answer.
+    pub family: Family,
+    /// Class names by index; empty for faces and embeddings.
+    pub classes: Vec<String>,
+    /// Default floor.
+    pub score_threshold: f32,
+    /// Boxes of one class that overlap more are one.
+    pub nms_iou: f32,
+    /// Length of an embedding.
+    pub dimensions: usize,
+}
+
+/// The kinds of answers that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Distance distributions on a grid: NanoDet.
+    Nanodet,
+    /// Boxes and scores, decoded in the graph: SSD.
+    Ssd,
+    /// Grid offsets with objectness: YOLOX.
+    Yolox,
+    /// One tensor of boxes and scores: YOLOv8 to v12.
+    Yolo,
+    /// Heat map with landmarks: CenterFace.
+    Centerface,
+    /// A vector.
+    Embedding,
+}
+
+impl Manifest {
+    /// Reads a manifest; all problems at once.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |problems| ConfigError { file: Some(path.to_owned()), problems };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            fail(vec![Problem { line: None, key: String::new(), message: format!("cannot read: {error}") }])
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        parse(&text, folder).map_err(fail)
+    }
+}
+
+fn parse(text: &str, folder: &Path) -> Result<Manifest, Vec<Problem>> {
+    let report = Report::new(text);
+    let empty = || Value::new(ValueInner::Table(Table::new()));
+    let user = toml_span::parse(text).unwrap_or_else(|error| {
+        report.add(Some(error.span.start), String::new(), format!("is not TOML: {}", error.kind));
+        empty()
+    });
+    let no_defaults = empty();
+    let root = Section::root(&user, &no_defaults, &report);
+    let jobs = [("objects", Job::Objects), ("faces", Job::Faces), ("embedding", Job::Embedding)];
+    let job = root.choice("job", &jobs);
+    root.optional::<bool>("default");
+    let manifest = Manifest {
+        name: root.required("name"),
+        job,
+        description: root.optional("description").unwrap_or_default(),
+        licence: root.optional("licence").unwrap_or_default(),
+        origin: origin(root.section("source")),
+        file: folder.join(root.required::<String>("file")),
+        input: input(root.section("input")),
+        output: output(root.section("output"), job),
+    };
+    root.finish();
+    let problems = report.into_problems();
+    if problems.is_empty() { Ok(manifest) } else { Err(problems) }
+}
+
+/// `[source]` is for `models/fetch`; the agent only shows where a model came from.
+fn origin(section: Section<'_>) -> Option<String> {
+    section.free_keys();
+    let part = |key| section.optional::<String>(key);
+    let origin = Some(format!("{} {} {}", part("client")?, part("package")?, part("version")?));
+    section.finish();
+    origin
+}
+
+fn input(section: Section<'_>) -> ModelInput {
+    let size = match section.optional::<String>("size").as_deref() {
+        Some("dynamic") => InputSize::Dynamic {
+            multiple: section.whole("multiple", 1..=1024),
+            long_side: section.whole("long_side", 32..=4096),
+        },
+        Some(text) => match parse_size(text) {
+            Ok((width, height)) => InputSize::Fixed { width, height },
+            Err(message) => {
+                section.wrong("size", message);
+                InputSize::Fixed { width: 1, height: 1 }
+            }
+        },
+        None => {
+            section.required::<String>("size");
+            InputSize::Fixed { width: 1, height: 1 }
+        }
+    };
+    let input = ModelInput {
+        name: section.required("name"),
+        planar: section.choice("layout", &[("nchw", true), ("nhwc", false)]),
+        bgr: section.choice("color", &[("bgr", true), ("rgb", false)]),
+        mean: three(&section, "mean"),
+        std: three(&section, "std"),
+        letterbox: section.choice("resize", &[("letterbox", true), ("stretch", false)]),
+        pad: section.optional::<u64>("pad").map_or(0, |_| section.whole("pad", 0..=255)),
+        size,
+    };
+    if input.std.contains(&0.0) {
+        section.wrong("std", "must not be zero");
+    }
+    section.finish();
+    input
+}
+
+/// `640x384` -> (640, 384).
+pub fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once(['x', 'X', '×']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match sides {
+        Some((width, height)) if (1..=8192).contains(&width) && (1..=8192).contains(&height) => {
+            Ok((width, height))
+        }
+        _ => Err(format!("`{text}` is not a size; expected WIDTHxHEIGHT in pixels, such as 640x384")),
+    }
+}
+
+fn three(section: &Section<'_>, key: &str) -> [f32; 3] {
+    let values: Vec<f64> = section.required(key);
+    match values.as_slice() {
+        [a, b, c] => [*a as f32, *b as f32, *c as f32],
+        _ => {
+            section.wrong(key, "must be three numbers, one a colour");
+            [1.0; 3]
+        }
+    }
+}
+
+fn output(section: Section<'_>, job: Job) -> ModelOutput {
+    let families = [
+        ("nanodet", Family::Nanodet),
+        ("ssd", Family::Ssd),
+        ("yolox", Family::Yolox),
+        ("yolo", Family::Yolo),
+        ("centerface", Family::Centerface),
+        ("embedding", Family::Embedding),
+    ];
+    let score = |key| section.number(key, 0.0..=1.0) as f32;
+    let (score_threshold, nms_iou) = match job {
+        Job::Objects | Job::Faces => (score("score_threshold"), score("nms_iou")),
+        Job::Embedding => (0.0, 1.0),
+    };
+    let output = ModelOutput {
+        family: section.choice("family", &families),
+        classes: if job == Job::Objects { classes(&section) } else { Vec::new() },
+        score_threshold,
+        nms_iou,
+        dimensions: match job {
+            Job::Embedding => section.whole("dimensions", 1..=65536),
+            Job::Objects | Job::Faces => 0,
+        },
+    };
+    section.finish();
+    output
+}
+
+fn classes(section: &Section<'_>) -> Vec<String> {
+    let coco80 = || COCO.iter().map(|(_, name)| (*name).to_owned()).collect();
+    match section.word("classes").as_deref() {
+        Some("coco80") => coco80(),
+        Some("coco90") => coco90(),
+        Some(other) => {
+            section.wrong("classes", format!("`{other}` is not coco80, coco90 or a list of names"));
+            coco80()
+        }
+        None => section.required("classes"),
+    }
+}
+
+/// COCO ids have gaps: column k of a 90-wide tensor is id k+1. Ids without a class are empty.
+fn coco90() -> Vec<String> {
+    let mut names = vec![String::new(); 90];
+    for (id, name) in COCO {
+        names[id - 1] = name.to_owned();
+    }
+    names
+}
+
+/// The position of a COCO class among the 80, whatever the model's own numbering.
+#[must_use]
+pub fn coco80_index(class: &str) -> Option<usize> {
+    COCO.iter().position(|(_, name)| *name == class)
+}
+
+/// The 80 classes of the COCO detection challenge with the ids of its annotation files (2017).
+const COCO: [(usize, &str); 80] = [
+    (1, "person"),
+    (2, "bicycle"),
+    (3, "car"),
+    (4, "motorcycle"),
+    (5, "airplane"),
+    (6, "bus"),
+    (7, "train"),
+    (8, "truck"),
+    (9, "boat"),
+    (10, "traffic light"),
+    (11, "fire hydrant"),
+    (13, "stop sign"),
+    (14, "parking meter"),
+    (15, "bench"),
+    (16, "bird"),
+    (17, "cat"),
+    (18, "dog"),
+    (19, "horse"),
+    (20, "sheep"),
+    (21, "cow"),
+    (22, "elephant"),
+    (23, "bear"),
+    (24, "zebra"),
+    (25, "giraffe"),
+    (27, "backpack"),
+    (28, "umbrella"),
+    (31, "handbag"),
+    (32, "tie"),
+    (33, "suitcase"),
+    (34, "frisbee"),
+    (35, "skis"),
+    (36, "snowboard"),
+    (37, "sports ball"),
+    (38, "kite"),
+    (39, "baseball bat"),
+    (40, "baseball glove"),
+    (41, "skateboard"),
+    (42, "surfboard"),
+    (43, "tennis racket"),
+    (44, "bottle"),
+    (46, "wine glass"),
+    (47, "cup"),
+    (48, "fork"),
+    (49, "knife"),
+    (50, "spoon"),
+    (51, "bowl"),
+    (52, "banana"),
+    (53, "apple"),
+    (54, "sandwich"),
+    (55, "orange"),
+    (56, "broccoli"),
+    (57, "carrot"),
+    (58, "hot dog"),
+    (59, "pizza"),
+    (60, "donut"),
+    (61, "cake"),
+    (62, "chair"),
+    (63, "couch"),
+    (64, "potted plant"),
+    (65, "bed"),
+    (67, "dining table"),
+    (70, "toilet"),
+    (72, "tv"),
+    (73, "laptop"),
+    (74, "mouse"),
+    (75, "remote"),
+    (76, "keyboard"),
+    (77, "cell phone"),
+    (78, "microwave"),
+    (79, "oven"),
+    (80, "toaster"),
+    (81, "sink"),
+    (82, "refrigerator"),
+    (84, "book"),
+    (85, "clock"),
+    (86, "vase"),
+    (87, "scissors"),
+    (88, "teddy bear"),
+    (89, "hair drier"),
+    (90, "toothbrush"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifests_of_the_repository_are_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("models/").flatten() {
+            if entry.path().extension().is_some_and(|e| e == "toml") {
+                names.push(Manifest::load(&entry.path()).expect("a valid manifest").name);
+            }
+        }
+        names.sort();
+        assert_eq!(names, ["centerface", "mobilefacenet", "nanodet", "ssdlite"]);
+    }
+
+    #[test]
+    fn every_problem_of_a_manifest_is_told() {
+        let text = "name = \"x\"\njob = \"objects\"\nfile = \"x.onnx\"\n[input]\nname = \"i\"\nlayout = \"chw\"\n\
+                    color = \"rgb\"\nmean = [0]\nstd = [1, 1, 1]\nresize = \"stretch\"\nsize = \"big\"\n\
+                    [output]\nfamily = \"yolo\"\nclases = \"coco80\"\nscore_threshold = 0.4\nnms_iou = 0.5\n";
+        let problems = parse(text, Path::new(".")).expect_err("four mistakes");
+        let text: Vec<String> =
+            problems.iter().map(|p| format!("{:?} {}: {}", p.line, p.key, p.message)).collect();
+        assert!(
+            text.iter().any(|t| t.starts_with("Some(6) input.layout: `chw` is not one of nchw, nhwc")),
+            "{text:#?}"
+        );
+        assert!(text.iter().any(|t| t.starts_with("Some(8) input.mean: must be three numbers")), "{text:#?}");
+        assert!(text.iter().any(|t| t.starts_with("Some(11) input.size: `big` is not a size")), "{text:#?}");
+        assert!(text.iter().any(|t| t.contains("unknown key; did you mean `classes`?")), "{text:#?}");
+    }
+}

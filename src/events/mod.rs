@@ -1,0 +1,8 @@
+//! From tracks to events: one event an object, its states numbered, with a sentence for people. Pure.
+//!
+//! Whom to tell is for [`crate::rules`]; when it was committed, the store says.
+
+mod builder;
+mod describe;
+
+pub use builder::{EventBuilder, close_interrupted};

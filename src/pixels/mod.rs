@@ -1,0 +1,11 @@
+//! Pixel work that several stages share: I420 to RGB, resizing, JPEG, drawing. Below the stages, above nothing but `model`.
+//!
+//! Which part of which picture is wanted, and what for, the stages know.
+
+mod draw;
+mod jpeg;
+mod rgb;
+
+pub use draw::draw_boxes;
+pub use jpeg::{JpegError, encode_jpeg, encode_rgb};
+pub use rgb::{Area, Resizer, RgbImage, frame_to_rgb};

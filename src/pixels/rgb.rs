@@ -1,0 +1,130 @@
+//! I420 to RGB, and RGB to another size.
+
+use fast_image_resize::images::{CroppedImageMut, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
+use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+use crate::model::{Frame, Rect};
+
+/// A part of a picture in whole pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area {
+    /// Left edge.
+    pub x: usize,
+    /// Upper edge.
+    pub y: usize,
+    /// At least 1.
+    pub width: usize,
+    /// At least 1.
+    pub height: usize,
+}
+
+impl Area {
+    /// All of a picture.
+    #[must_use]
+    pub fn whole(width: usize, height: usize) -> Self {
+        Self { x: 0, y: 0, width, height }
+    }
+
+    /// The area as a share of a `width` x `height` picture.
+    #[must_use]
+    pub fn normalised(&self, width: usize, height: usize) -> Rect {
+        let (w, h) = (width as f32, height as f32);
+        Rect::new(
+            self.x as f32 / w,
+            self.y as f32 / h,
+            (self.x + self.width) as f32 / w,
+            (self.y + self.height) as f32 / h,
+        )
+    }
+}
+
+/// An RGB picture, 3 bytes a pixel, rows without padding.
+#[derive(Clone, Default)]
+pub struct RgbImage {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// `width * height * 3` bytes.
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for RgbImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RgbImage({}x{})", self.width, self.height)
+    }
+}
+
+/// Converts a part of a frame, reusing `out`'s memory. The area is widened to even pixels, where chroma begins; what was
+/// converted is returned.
+///
+/// Limited range; BT.709 from 720 rows on, BT.601 below, as cameras do that say nothing else.
+pub fn frame_to_rgb(frame: &Frame, area: Area, out: &mut RgbImage) -> Area {
+    let (x, y) = (area.x.min(frame.width() - 1) & !1, area.y.min(frame.height() - 1) & !1);
+    let right = (area.x + area.width).next_multiple_of(2).min(frame.width());
+    let bottom = (area.y + area.height).next_multiple_of(2).min(frame.height());
+    let area = Area { x, y, width: right.saturating_sub(x).max(1), height: bottom.saturating_sub(y).max(1) };
+    let chroma_start = y / 2 * frame.chroma_width() + x / 2;
+    let planes = YuvPlanarImage {
+        y_plane: &frame.y()[y * frame.width() + x..],
+        y_stride: frame.width() as u32,
+        u_plane: &frame.u()[chroma_start..],
+        u_stride: frame.chroma_width() as u32,
+        v_plane: &frame.v()[chroma_start..],
+        v_stride: frame.chroma_width() as u32,
+        width: area.width as u32,
+        height: area.height as u32,
+    };
+    let matrix = if frame.height() >= 720 { YuvStandardMatrix::Bt709 } else { YuvStandardMatrix::Bt601 };
+    out.width = area.width;
+    out.height = area.height;
+    out.data.resize(area.width * area.height * 3, 0);
+    yuv::yuv420_to_rgb(&planes, &mut out.data, area.width as u32 * 3, YuvRange::Limited, matrix)
+        .expect("the planes of a Frame fit its size");
+    area
+}
+
+/// Resizes RGB pictures, keeping its buffers.
+#[derive(Debug, Default)]
+pub struct Resizer(fast_image_resize::Resizer);
+
+impl Resizer {
+    /// Bilinear without smoothing, as detectors were trained (and as OpenCV's `INTER_LINEAR` does), into the upper left
+    /// `width` x `height` of a canvas of `canvas` pixels.
+    pub fn linear_into(
+        &mut self,
+        source: &RgbImage,
+        (width, height): (usize, usize),
+        canvas: (usize, usize),
+        out: &mut [u8],
+    ) {
+        if (source.width, source.height) == (width, height) {
+            let rows = source.data.chunks_exact(width * 3);
+            for (from, to) in rows.zip(out.chunks_exact_mut(canvas.0 * 3)) {
+                to[..width * 3].copy_from_slice(from);
+            }
+            return;
+        }
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
+        let mut target = Image::from_slice_u8(canvas.0 as u32, canvas.1 as u32, out, PixelType::U8x3)
+            .expect("the canvas holds its pixels");
+        let mut part = CroppedImageMut::new(&mut target, 0, 0, width as u32, height as u32)
+            .expect("the picture fits its canvas");
+        self.0.resize(&view(source), &mut part, &options).expect("both pictures are RGB");
+    }
+
+    /// Smoothly down (or up) to `width` x `height`, for people.
+    #[must_use]
+    pub fn smooth(&mut self, source: &RgbImage, (width, height): (usize, usize)) -> RgbImage {
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
+        self.0.resize(&view(source), &mut target, &options).expect("both pictures are RGB");
+        RgbImage { width, height, data: target.into_vec() }
+    }
+}
+
+fn view(source: &RgbImage) -> ImageRef<'_> {
+    ImageRef::new(source.width as u32, source.height as u32, &source.data, PixelType::U8x3)
+        .expect("a picture holds its pixels")
+}

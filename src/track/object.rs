@@ -1,0 +1,284 @@
+//! One track: where it is, where it is going, whether it rests, and its best picture.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::displacement::displacement;
+use crate::config;
+use crate::model::{
+    Captured, Detection, Examination, Label, Polygon, Rect, Shot, TrackId, TrackSnapshot, Zones,
+};
+
+/// An object has moved when it is this far (in its own size) from where it was born ...
+const MOVED: f32 = 0.5;
+/// ... in this many detections in a row.
+const MOVED_HITS: u32 = 2;
+/// An object that rests may tremble by this much.
+const REST: f32 = 0.2;
+/// Weight of the newest detection in the position.
+const FRESH: f32 = 0.6;
+/// A resting object is gone after it was looked for in vain this often, over at least [`GONE_AFTER`]: small models lose a
+/// parked car for seconds, whenever somebody walks before it.
+const VAIN_LOOKS: u32 = 8;
+/// See [`VAIN_LOOKS`].
+const GONE_AFTER: Duration = Duration::from_secs(20);
+/// A picture is clearly better when its quality is this many times the one that was sent.
+const CLEARLY_BETTER: f32 = 1.3;
+
+/// A tracked thing.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) id: TrackId,
+    pub(super) label: Label,
+    /// Sum of scores by class: the model's opinion over the whole life.
+    votes: BTreeMap<Arc<str>, f32>,
+    pub(super) rect: Rect,
+    /// Per second.
+    velocity: (f32, f32),
+    /// Where it was born: the mean of its first boxes.
+    birth: Rect,
+    pub(super) hits: u32,
+    first_seen: Captured,
+    pub(super) last_seen: Captured,
+    /// Looked for and not found since `last_seen`.
+    vain_looks: u32,
+    /// Detections in a row away from the place of birth.
+    away: u32,
+    /// Detections with motion in the box.
+    with_motion: u32,
+    pub(super) moved: bool,
+    rest_place: Rect,
+    rest_since: Instant,
+    pub(super) stationary: bool,
+    top_score: f32,
+    zones: Zones,
+    zone_entered: bool,
+    best: Option<(f32, Shot)>,
+    sent_quality: f32,
+    sent_score: f32,
+    sent_at: Option<Instant>,
+}
+
+impl Object {
+    pub(super) fn new(detection: &Detection, label: Label, examination: &Examination) -> Self {
+        let captured = examination.frame.captured;
+        let mut object = Self {
+            id: TrackId::new(captured.utc),
+            label,
+            votes: BTreeMap::new(),
+            rect: detection.rect,
+            velocity: (0.0, 0.0),
+            birth: detection.rect,
+            hits: 0,
+            first_seen: captured,
+            last_seen: captured,
+            vain_looks: 0,
+            away: 0,
+            with_motion: 0,
+            moved: false,
+            rest_place: detection.rect,
+            rest_since: captured.at,
+            stationary: false,
+            top_score: 0.0,
+            zones: Zones::default(),
+            zone_entered: false,
+            best: None,
+            sent_quality: 0.0,
+            sent_score: 0.0,
+            sent_at: None,
+        };
+        object.count(detection, examination);
+        object
+    }
+
+    /// Where it should be at `at`. A guess is trusted for a second; then the thing is as likely to have stopped.
+    pub(super) fn expected(&self, at: Instant) -> Rect {
+        if self.stationary {
+            return self.rect;
+        }
+        let elapsed = at.saturating_duration_since(self.last_seen.at).as_secs_f32().min(1.0);
+        self.rect.shifted(self.velocity.0 * elapsed, self.velocity.1 * elapsed)
+    }
+
+    /// How far from there it may be, in its own size: young tracks have no known velocity.
+    pub(super) fn reach(&self) -> f32 {
+        match self.hits {
+            _ if self.stationary => 0.5,
+            1 => 1.6,
+            2 => 1.3,
+            _ => 1.0,
+        }
+    }
+
+    /// It was found.
+    pub(super) fn found(
+        &mut self,
+        detection: &Detection,
+        examination: &Examination,
+        settings: &config::Track,
+        zones: &BTreeMap<String, Polygon>,
+    ) {
+        let at = examination.frame.captured.at;
+        let elapsed = at.saturating_duration_since(self.last_seen.at).as_secs_f32();
+        let before = self.rect;
+        let blend = |old: f32, new: f32| old + FRESH * (new - old);
+        let expected = self.expected(at);
+        self.rect = Rect::new(
+            blend(expected.x1, detection.rect.x1),
+            blend(expected.y1, detection.rect.y1),
+            blend(expected.x2, detection.rect.x2),
+            blend(expected.y2, detection.rect.y2),
+        );
+        if elapsed > 0.0 {
+            let ((x0, y0), (x1, y1)) = (before.center(), self.rect.center());
+            let measured = ((x1 - x0) / elapsed, (y1 - y0) / elapsed);
+            let trust = if self.hits == 1 { 1.0 } else { 0.5 };
+            self.velocity.0 += trust * (measured.0 - self.velocity.0);
+            self.velocity.1 += trust * (measured.1 - self.velocity.1);
+        }
+        self.last_seen = examination.frame.captured;
+        self.vain_looks = 0;
+        self.count(detection, examination);
+        self.judge_movement(settings, at);
+        self.visit(zones);
+        self.offer(detection, examination);
+    }
+
+    fn count(&mut self, detection: &Detection, examination: &Examination) {
+        self.hits += 1;
+        self.top_score = self.top_score.max(detection.score);
+        *self.votes.entry(Arc::clone(&detection.class)).or_default() += detection.score;
+        let touched = |moving: &Rect| {
+            let common = moving.intersection(&detection.rect).area();
+            common > 0.1 * detection.rect.area() || common > 0.5 * moving.area()
+        };
+        if examination.motion.boxes.iter().any(touched) {
+            self.with_motion += 1;
+        }
+    }
+
+    fn judge_movement(&mut self, settings: &config::Track, at: Instant) {
+        if self.hits <= settings.birth_hits {
+            let share = 1.0 / self.hits as f32;
+            let mean = |old: f32, new: f32| old + share * (new - old);
+            let (birth, now) = (self.birth, self.rect);
+            self.birth = Rect::new(
+                mean(birth.x1, now.x1),
+                mean(birth.y1, now.y1),
+                mean(birth.x2, now.x2),
+                mean(birth.y2, now.y2),
+            );
+        }
+        self.away = if displacement(&self.birth, &self.rect) > MOVED { self.away + 1 } else { 0 };
+        if self.away >= MOVED_HITS && self.with_motion >= MOVED_HITS {
+            self.moved = true;
+        }
+        if displacement(&self.rest_place, &self.rect) > REST {
+            self.rest_place = self.rect;
+            self.rest_since = at;
+            self.stationary = false;
+        } else if at.saturating_duration_since(self.rest_since) >= settings.stationary_after {
+            self.stationary = true;
+            self.velocity = (0.0, 0.0);
+        }
+    }
+
+    /// Zones count where the object touches the ground.
+    fn visit(&mut self, zones: &BTreeMap<String, Polygon>) {
+        let inside = zones.iter().filter(|(_, polygon)| polygon.contains(self.rect.foot()));
+        self.zones.current = inside.map(|(name, _)| name.clone()).collect();
+        for name in &self.zones.current {
+            if !self.zones.entered.contains(name) {
+                self.zones.entered.push(name.clone());
+                self.zone_entered = true;
+            }
+        }
+    }
+
+    /// Keeps the frame if it shows the object best. What has not begun to move needs no picture, and would hold a whole frame
+    /// in memory for each parked car.
+    fn offer(&mut self, detection: &Detection, examination: &Examination) {
+        let begun = self.moved || displacement(&self.birth, &self.rect) > MOVED / 2.0;
+        let quality = quality(detection);
+        if begun && self.best.as_ref().is_none_or(|(best, _)| quality > *best) && quality > self.sent_quality
+        {
+            let frame = Arc::clone(&examination.frame);
+            self.best = Some((quality, Shot { frame, rect: detection.rect, score: detection.score }));
+        }
+    }
+
+    /// It was looked for and not found.
+    pub(super) fn missed(&mut self) {
+        self.vain_looks += 1;
+    }
+
+    /// Whether it is to be given up at `at`.
+    pub(super) fn is_gone(&self, settings: &config::Track, at: Instant) -> bool {
+        let unseen = at.saturating_duration_since(self.last_seen.at);
+        if !self.is_born(settings) {
+            return self.vain_looks > 0 && unseen > settings.birth_window / 2
+                || at.saturating_duration_since(self.first_seen.at) > settings.birth_window;
+        }
+        if self.stationary {
+            return self.vain_looks >= VAIN_LOOKS && unseen >= GONE_AFTER;
+        }
+        self.vain_looks >= 2 && unseen >= settings.lost_after
+    }
+
+    /// Whether it has been found often enough to exist.
+    pub(super) fn is_born(&self, settings: &config::Track) -> bool {
+        self.hits >= settings.birth_hits
+    }
+
+    /// Whether this object has become an event.
+    pub(super) fn is_told(&self) -> bool {
+        self.sent_at.is_some()
+    }
+
+    /// Whether there is something new to tell: a clearly better picture (not too often), or a zone.
+    pub(super) fn has_news(&self, interval: Duration, at: Instant) -> bool {
+        let Some(sent_at) = self.sent_at else { return false };
+        let better =
+            self.best.as_ref().is_some_and(|(quality, _)| *quality > self.sent_quality * CLEARLY_BETTER);
+        self.zone_entered || (better && at.saturating_duration_since(sent_at) >= interval)
+    }
+
+    /// Marks the news as told and hands out the best picture, if there is one better than the last.
+    pub(super) fn tell(&mut self, at: Instant) -> Option<Shot> {
+        self.sent_at = Some(at);
+        self.zone_entered = false;
+        let (quality, shot) = self.best.take()?;
+        self.sent_quality = quality;
+        self.sent_score = shot.score;
+        Some(shot)
+    }
+
+    /// The class with the most votes.
+    fn class(&self) -> Arc<str> {
+        let top = self.votes.iter().max_by(|a, b| a.1.total_cmp(b.1));
+        top.map_or_else(|| self.label.as_str().into(), |(class, _)| Arc::clone(class))
+    }
+
+    pub(super) fn snapshot(&self) -> TrackSnapshot {
+        TrackSnapshot {
+            id: self.id,
+            label: self.label,
+            class: self.class(),
+            score: self.sent_score,
+            top_score: self.top_score,
+            rect: self.rect.clamped(),
+            stationary: self.stationary,
+            zones: self.zones.clone(),
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+        }
+    }
+}
+
+/// Score times side length: sure and large. Cut off by the picture's edge counts less.
+fn quality(detection: &Detection) -> f32 {
+    let rect = detection.rect;
+    let cut = rect.x1 <= 0.005 || rect.y1 <= 0.005 || rect.x2 >= 0.995 || rect.y2 >= 0.995;
+    detection.score * rect.area().sqrt() * if cut { 0.6 } else { 1.0 }
+}

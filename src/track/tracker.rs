@@ -1,0 +1,223 @@
+//! All tracks of one camera.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::associate::{Candidate, associate};
+use super::object::Object;
+use crate::config;
+use crate::model::{
+    Camera, Captured, Detection, Examination, Focus, Label, Polygon, Rect, Shot, TrackChange, TrackUpdate,
+};
+
+/// Frames at the start that are looked at as a whole, so that what is there already is known to be at rest.
+const FIRST_LOOKS: u32 = 6;
+/// At most this many lost resting objects are remembered.
+const MOST_REMEMBERED: usize = 32;
+/// A remembered object is the same if it is found again with this overlap.
+const SAME_PLACE: f32 = 0.4;
+/// A new thing that lies in a known one of its kind by this much is that thing, seen in parts.
+const INSIDE_KNOWN: f32 = 0.7;
+
+/// Follows the objects of one camera.
+#[derive(Debug)]
+pub struct Tracker {
+    camera: Arc<Camera>,
+    settings: config::Track,
+    events: config::Events,
+    zones: BTreeMap<String, Polygon>,
+    min_score: f32,
+    objects: Vec<Object>,
+    /// Lost at rest, oldest first.
+    remembered: VecDeque<Object>,
+    looks: u32,
+    /// When the whole frame was last looked at.
+    last_whole: Option<Instant>,
+}
+
+impl Tracker {
+    /// `min_score` is the score from which a detection may start a track; fainter ones only keep one alive.
+    #[must_use]
+    pub fn new(
+        camera: Arc<Camera>,
+        zones: BTreeMap<String, Polygon>,
+        settings: config::Track,
+        events: config::Events,
+        min_score: f32,
+    ) -> Self {
+        Self {
+            camera,
+            settings,
+            events,
+            zones,
+            min_score,
+            objects: Vec::new(),
+            remembered: VecDeque::new(),
+            looks: 0,
+            last_whole: None,
+        }
+    }
+
+    /// What must be looked at in a frame taken at `at`.
+    #[must_use]
+    pub fn focus(&self, at: Instant) -> Focus {
+        let moving = self.objects.iter().filter(|object| !object.stationary);
+        let since = |last: Instant| at.saturating_duration_since(last);
+        let recheck = |last| since(last) >= self.settings.stationary_recheck;
+        let resting = self.objects.iter().any(|object| object.stationary);
+        let whole = self.looks < FIRST_LOOKS || (resting && self.last_whole.is_none_or(recheck));
+        Focus { rects: moving.map(|object| object.expected(at).clamped()).collect(), whole }
+    }
+
+    /// Takes in what was found in a frame, and says which objects are worth telling about.
+    pub fn update(&mut self, examination: &Examination) -> Vec<TrackUpdate<Shot>> {
+        let captured = examination.frame.captured;
+        if !examination.examined.is_empty() {
+            self.looks = self.looks.saturating_add(1);
+            if examination.examined.contains(&Rect::FULL) {
+                self.last_whole = Some(captured.at);
+            }
+            self.follow(examination);
+        }
+        self.bury(captured).into_iter().chain(self.tell(captured)).collect()
+    }
+
+    /// Ends everything: the camera is gone or the agent stops.
+    pub fn finish(&mut self, at: Captured) -> Vec<TrackUpdate<Shot>> {
+        self.remembered.clear();
+        let told: Vec<Object> = self.objects.drain(..).filter(Object::is_told).collect();
+        told.into_iter().map(|object| self.ended(object, at)).collect()
+    }
+
+    fn follow(&mut self, examination: &Examination) {
+        let at = examination.frame.captured.at;
+        let (strong, faint): (Vec<&Detection>, Vec<&Detection>) =
+            examination.detections.iter().partition(|detection| detection.score >= self.min_score);
+        let mut unmatched: Vec<usize> = (0..self.objects.len()).collect();
+        let mut left = strong.clone();
+        for round in [strong, faint] {
+            let tracks: Vec<Candidate> = unmatched.iter().map(|&index| self.candidate(index, at)).collect();
+            let things: Vec<(&Detection, Candidate)> = round.into_iter().filter_map(thing).collect();
+            let candidates: Vec<Candidate> = things.iter().map(|(_, candidate)| *candidate).collect();
+            let pairs = associate(&tracks, &candidates);
+            for &(track, detection) in &pairs {
+                let (object, detection) = (unmatched[track], things[detection].0);
+                self.objects[object].found(detection, examination, &self.settings, &self.zones);
+                left.retain(|other| !std::ptr::eq(*other, detection));
+            }
+            let matched: Vec<usize> = pairs.iter().map(|&(track, _)| unmatched[track]).collect();
+            unmatched.retain(|index| !matched.contains(index));
+        }
+        for index in unmatched {
+            let expected = self.objects[index].expected(at).clamped();
+            let looked = examination.examined.iter().any(|area| area.contains(expected.center()));
+            if looked && !self.is_hidden(index, &expected) {
+                self.objects[index].missed();
+            }
+        }
+        for detection in left {
+            self.welcome(detection, examination);
+        }
+    }
+
+    fn candidate(&self, index: usize, at: Instant) -> Candidate {
+        let object = &self.objects[index];
+        Candidate { rect: object.expected(at), label: object.label, reach: object.reach() }
+    }
+
+    /// A resting object behind another one is not gone.
+    fn is_hidden(&self, index: usize, place: &Rect) -> bool {
+        self.objects[index].stationary
+            && self.objects.iter().enumerate().any(|(other, object)| {
+                other != index && !object.stationary && place.share_inside(&object.rect) > 0.3
+            })
+    }
+
+    /// A detection that no track explains: something known that was lost, a part of something known, or something new.
+    fn welcome(&mut self, detection: &Detection, examination: &Examination) {
+        let Some((_, thing)) = thing(detection) else { return };
+        let part_of_known = self.objects.iter().any(|object| {
+            object.last_seen.at == examination.frame.captured.at
+                && object.label == thing.label
+                && thing.rect.share_inside(&object.rect) > INSIDE_KNOWN
+                && thing.rect.area() < 0.8 * object.rect.area()
+        });
+        let ridden = matches!(&*detection.class, "bicycle" | "motorcycle")
+            && self.objects.iter().any(|object| {
+                object.label == Label::Person
+                    && !object.stationary
+                    && thing.rect.share_inside(&object.expected(examination.frame.captured.at).grown(0.2))
+                        > 0.25
+            });
+        if part_of_known || ridden {
+            return;
+        }
+        let again = self
+            .remembered
+            .iter()
+            .position(|object| object.label == thing.label && object.rect.iou(&thing.rect) > SAME_PLACE);
+        let object = match again.and_then(|index| self.remembered.remove(index)) {
+            Some(mut known) => {
+                known.found(detection, examination, &self.settings, &self.zones);
+                known
+            }
+            None => Object::new(detection, thing.label, examination),
+        };
+        self.objects.push(object);
+    }
+
+    /// Removes what is gone. What was lost at rest is remembered, without a word: it may be found again.
+    fn bury(&mut self, captured: Captured) -> Vec<TrackUpdate<Shot>> {
+        let at = captured.at;
+        let (gone, here): (Vec<Object>, Vec<Object>) =
+            self.objects.drain(..).partition(|object| object.is_gone(&self.settings, at));
+        self.objects = here;
+        let mut updates = Vec::new();
+        for object in gone {
+            if object.stationary && object.is_born(&self.settings) {
+                self.remembered.push_back(object);
+            } else if object.is_told() {
+                updates.push(self.ended(object, captured));
+            }
+        }
+        let remember: Duration = self.settings.remember;
+        while self.remembered.front().is_some_and(|oldest| {
+            self.remembered.len() > MOST_REMEMBERED
+                || at.saturating_duration_since(oldest.last_seen.at) > remember
+        }) {
+            let forgotten = self.remembered.pop_front().filter(Object::is_told);
+            updates.extend(forgotten.map(|object| self.ended(object, captured)));
+        }
+        updates
+    }
+
+    fn tell(&mut self, captured: Captured) -> Vec<TrackUpdate<Shot>> {
+        let mut updates = Vec::new();
+        for object in &mut self.objects {
+            let wanted = self.events.labels.contains(&object.label);
+            let new = !object.is_told() && object.moved && object.is_born(&self.settings);
+            let change = match (wanted && new, object.has_news(self.events.update_interval, captured.at)) {
+                (true, _) => TrackChange::Started,
+                (false, true) => TrackChange::Improved,
+                (false, false) => continue,
+            };
+            let shot = object.tell(captured.at);
+            let track = object.snapshot();
+            updates.push(TrackUpdate { camera: Arc::clone(&self.camera), change, track, shot, at: captured });
+        }
+        updates
+    }
+
+    fn ended(&self, mut object: Object, at: Captured) -> TrackUpdate<Shot> {
+        let shot = object.tell(at.at);
+        let (camera, track) = (Arc::clone(&self.camera), object.snapshot());
+        TrackUpdate { camera, change: TrackChange::Ended, track, shot, at }
+    }
+}
+
+/// Detections without a home label are nothing to follow.
+fn thing(detection: &Detection) -> Option<(&Detection, Candidate)> {
+    let label = detection.label?;
+    Some((detection, Candidate { rect: detection.rect, label, reach: 0.0 }))
+}

@@ -1,0 +1,87 @@
+//! The simulated camera of `tests/sim`, as a child process that ends with the test.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A running simulator.
+pub(crate) struct Sim {
+    child: Child,
+    ready: Value,
+}
+
+impl Sim {
+    /// Starts `rtsp_camera.py serve` on free ports with further arguments, and waits until it listens.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/rtsp_camera.py");
+        let mut child = Command::new("/usr/bin/python3")
+            .arg(script)
+            .args(["serve", "--port", "0", "--ctl", "0", "--stdin-quit"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Debian's python3 is installed; run `make setup`");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("the simulator writes one line");
+        let ready = serde_json::from_str(&line).expect("the simulator started; its errors are above");
+        Self { child, ready }
+    }
+
+    /// The address of a mount.
+    pub(crate) fn url(&self, mount: &str) -> String {
+        format!("rtsp://127.0.0.1:{}{mount}", self.ready["port"])
+    }
+
+    /// A number of the ready line: `port`, `blackhole`, `garbage`.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        self.ready[name].as_u64().expect("the simulator was asked for it")
+    }
+
+    /// Sends a command to the control port, and gives its answer.
+    pub(crate) fn ctl(&self, command: &str) -> String {
+        let port = u16::try_from(self.number("ctl")).expect("a port");
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the simulator runs");
+        writeln!(stream, "{command}").expect("the simulator reads");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("the simulator answers");
+        assert!(!answer.is_empty() && !answer.starts_with("error"), "{command}: {answer}");
+        answer.trim().to_owned()
+    }
+
+    /// Sessions that are playing a mount.
+    pub(crate) fn playing(&self, mount: &str) -> u64 {
+        let stats: Value = serde_json::from_str(&self.ctl("stats")).expect("stats are JSON");
+        stats[mount]["playing"].as_u64().expect("the mount exists")
+    }
+
+    /// Waits until the server has put away what was torn down, which it does in its own time.
+    pub(crate) fn wait_for_playing(&self, mount: &str, count: u64) {
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while self.playing(mount) != count {
+            assert!(Instant::now() < deadline, "{} sessions instead of {count}", self.playing(mount));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Its own last resort has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
