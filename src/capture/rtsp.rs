@@ -29,6 +29,10 @@ use crate::model::{Camera, Captured, Codec, Offline, Packet};
 
 const USER_AGENT: &str = concat!("porchlight/", env!("CARGO_PKG_VERSION"));
 
+/// How long the end of the agent waits for a camera to confirm the end of its session: well below the time all stages have for
+/// their ends together.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// The sessions of one camera that may still be open on its side.
 pub(super) struct Sessions(Arc<SessionGroup>);
 
@@ -71,7 +75,9 @@ pub(super) async fn run_once(
     };
     // The session was dropped, which sends TEARDOWN; that this arrives before the process ends (or the next session begins) is
     // what is waited for here.
-    capture.sessions.ended(capture.patience.teardown).await;
+    let limit = capture.patience.teardown;
+    let limit = if cancel.is_cancelled() { limit.min(LAST_WORDS) } else { limit };
+    capture.sessions.ended(limit).await;
     result
 }
 

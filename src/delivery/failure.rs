@@ -56,13 +56,8 @@ fn code(error: &reqwest::Error) -> &'static str {
         if error.is::<rustls::Error>() {
             return "tls_error";
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return "tls_error";
-            }
-            if let Some(code) = io_code(error.kind()) {
-                return code;
-            }
+        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io_code) {
+            return code;
         }
         // hyper keeps this kind private.
         if error.to_string().contains("connection closed before message completed") {
@@ -73,8 +68,20 @@ fn code(error: &reqwest::Error) -> &'static str {
     if error.is_connect() { "connection_failed" } else { "protocol_error" }
 }
 
+/// `source()` of an I/O error skips what it was made from, and libraries wrap one in another.
+fn io_code(error: &io::Error) -> Option<&'static str> {
+    match error.get_ref() {
+        Some(inner) if inner.is::<rustls::Error>() => Some("tls_error"),
+        Some(inner) => match inner.downcast_ref::<io::Error>() {
+            Some(inner) => io_code(inner),
+            None => kind_code(error.kind()),
+        },
+        None => kind_code(error.kind()),
+    }
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, open enum")]
-fn io_code(kind: io::ErrorKind) -> Option<&'static str> {
+fn kind_code(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
         io::ErrorKind::ConnectionRefused => Some("connection_refused"),
         io::ErrorKind::ConnectionReset

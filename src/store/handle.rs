@@ -19,6 +19,9 @@ use crate::telemetry::Telemetry;
 /// Commands that wait while a commit runs. When it is full the sender waits: from here on nothing is dropped.
 const QUEUE: usize = 256;
 
+/// The thread `store`, and why it ended.
+pub type StoreThread = JoinHandle<Result<(), StoreError>>;
+
 /// Opens the store.
 #[derive(Debug)]
 pub struct Store;
@@ -31,7 +34,7 @@ impl Store {
         limits: &config::Store,
         data_dir: &Path,
         telemetry: Arc<Telemetry>,
-    ) -> Result<(StoreHandle, Reader, JoinHandle<Result<(), StoreError>>), StoreError> {
+    ) -> Result<(StoreHandle, Reader, StoreThread), StoreError> {
         std::fs::create_dir_all(data_dir)
             .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
         let lock = lock(data_dir)?;

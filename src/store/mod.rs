@@ -33,5 +33,5 @@ mod tests;
 
 pub use commit::{Outcome, Receipt};
 pub use error::StoreError;
-pub use handle::{Store, StoreHandle};
+pub use handle::{Store, StoreHandle, StoreThread};
 pub use reader::{DeliveryFilter, EventFilter, Page, PictureFile, Reader};

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Map;
@@ -21,7 +20,7 @@ use crate::telemetry::Telemetry;
 struct Opened {
     handle: StoreHandle,
     reader: Reader,
-    thread: JoinHandle<Result<(), StoreError>>,
+    thread: StoreThread,
     telemetry: Arc<Telemetry>,
 }
 
@@ -324,7 +323,7 @@ fn a_folder_in_use_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = open(folder.path());
     let second = Store::open(&limits(), folder.path(), Arc::default());
-    let message = second.err().expect("refused").to_string();
+    let message = second.expect_err("refused").to_string();
     assert!(message.starts_with("another porchlight is running with the data folder"), "{message}");
     store.close();
 }

@@ -37,7 +37,7 @@ pub(super) enum Command {
 /// A command whose picture is written.
 #[derive(Debug)]
 enum Job {
-    Commit(PreparedEvent, oneshot::Sender<Receipt>),
+    Commit(Box<PreparedEvent>, oneshot::Sender<Receipt>),
     Finish(DeliveryId, Box<Attempt>, Outcome, oneshot::Sender<()>),
     Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
 }
@@ -45,7 +45,7 @@ enum Job {
 /// What the transaction did for a job.
 #[derive(Debug)]
 enum Done {
-    Commit(Inserted),
+    Commit(Box<Inserted>),
     Finish { ended: usize },
     Abandon { ended: usize },
 }
@@ -192,7 +192,7 @@ impl Writer {
         let metrics = &self.telemetry.metrics;
         match (job, done) {
             (Job::Commit(_, reply), Done::Commit(inserted)) => {
-                let Inserted { receipt, obsolete, picture_bytes } = inserted;
+                let Inserted { receipt, obsolete, picture_bytes } = *inserted;
                 self.picture_bytes = self.picture_bytes.saturating_add_signed(picture_bytes);
                 if let Some(path) = obsolete {
                     self.pictures.remove(&path);
@@ -273,7 +273,7 @@ fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -
             let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
             let picture =
                 wanted.and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-            Job::Commit(PreparedEvent { event, deliveries, picture }, reply)
+            Job::Commit(Box::new(PreparedEvent { event, deliveries, picture }), reply)
         }
         Command::Finish { delivery, attempt, outcome, reply } => {
             Job::Finish(delivery, attempt, outcome, reply)
@@ -286,7 +286,9 @@ fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Ve
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = UtcMillis::now();
     let done = jobs.iter().map(|job| match job {
-        Job::Commit(new, _) => commit::insert(&transaction, new, now).map(Done::Commit),
+        Job::Commit(new, _) => {
+            commit::insert(&transaction, new, now).map(|inserted| Done::Commit(Box::new(inserted)))
+        }
         Job::Finish(delivery, attempt, outcome, _) => {
             let ended = commit::finish(&transaction, *delivery, attempt, *outcome)?;
             Ok(Done::Finish { ended })
@@ -299,4 +301,81 @@ fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Ve
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Event;
+    use crate::store::database::{FILE_NAME, open_writer};
+
+    fn command(description: String) -> (Command, oneshot::Receiver<Receipt>) {
+        let at = UtcMillis::now();
+        let event: Event = serde_json::from_value(serde_json::json!({
+            "id": crate::model::EventId::new(at), "type": "object.detected", "seq": 1, "state": "start",
+            "occurred_at": at, "zones": {"current": [], "entered": []}, "stationary": false,
+            "description": description, "test": false, "data": {},
+        }))
+        .expect("an event");
+        let (reply, answer) = oneshot::channel();
+        let new = Box::new(NewEvent { event, deliveries: vec![], picture: None });
+        (Command::Commit { new, reply }, answer)
+    }
+
+    fn writer(folder: &Path, limits: config::Store) -> Writer {
+        let connection = open_writer(&folder.join(FILE_NAME)).expect("a new database");
+        let (_, commands) = mpsc::channel(1);
+        Writer::new(connection, folder, limits, Arc::default(), commands, Arc::default()).expect("a writer")
+    }
+
+    fn limits() -> config::Store {
+        config::Config::parse("").expect("valid defaults").store
+    }
+
+    fn pragma(connection: &Connection, name: &str) -> i64 {
+        connection.pragma_query_value(None, name, |row| row.get(0)).expect("a number")
+    }
+
+    #[test]
+    fn a_full_disk_makes_commits_wait_and_loses_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut writer = writer(folder.path(), limits());
+        writer.commit(vec![command("x".repeat(100_000)).0]).expect("committed");
+        let pages = pragma(&writer.connection, "page_count");
+        writer.connection.pragma_update(None, "max_page_count", pages).expect("set");
+        let path = folder.path().join(FILE_NAME);
+        let room = std::thread::spawn(move || {
+            std::thread::sleep(RETRY_PAUSE / 2);
+            open_writer(&path).expect("open").execute("DELETE FROM event", []).expect("deleted");
+        });
+        let (command, answer) = command("y".repeat(50_000));
+        let began = Instant::now();
+        writer.commit(vec![command]).expect("committed in the end");
+        room.join().expect("no panic");
+        assert!(began.elapsed() >= RETRY_PAUSE);
+        assert_eq!(answer.blocking_recv().expect("answered").event.description.len(), 50_000);
+    }
+
+    #[test]
+    fn a_database_that_is_too_big_is_pruned_and_shrinks() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let limit = 512 * 1024;
+        let mut writer = writer(folder.path(), config::Store { max_database_bytes: limit, ..limits() });
+        for _ in 0..60 {
+            let group = (0..10).map(|_| command("x".repeat(10_000)).0).collect();
+            writer.commit(group).expect("committed");
+        }
+        let before = pragma(&writer.connection, "page_count");
+        writer.next_tidy = Instant::now();
+        while writer.next_tidy <= Instant::now() {
+            writer.tidy().expect("tidied");
+        }
+        let (pages, free) =
+            (pragma(&writer.connection, "page_count"), pragma(&writer.connection, "freelist_count"));
+        assert!((pages - free) * 4096 <= 512 * 1024, "{pages} pages, {free} free");
+        assert!(pages < before / 2, "{pages} of {before} pages left");
+        let left: i64 =
+            writer.connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).expect("a count");
+        assert!((1..60).contains(&left), "{left} events left");
+    }
 }

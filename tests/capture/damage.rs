@@ -37,7 +37,7 @@ fn flipped_bytes_never_panic_and_the_next_key_frame_heals() {
         let path = clip(&folder, options);
         let good = packets(&path);
         let reference = ffmpeg_hashes(&path);
-        for _ in 0..20 {
+        for _ in 0..12 {
             let mut decoder = Decoder::new(good[0].camera.clone());
             let mut frames = Vec::new();
             for (index, packet) in good.iter().enumerate() {
@@ -68,7 +68,7 @@ fn flipped_bytes_never_panic_and_the_next_key_frame_heals() {
             assert_eq!(healthy, 4 * GROUP, "{options}");
         }
     }
-    assert!(errors > 50, "only {errors} errors");
+    assert!(errors > 30, "only {errors} errors");
     assert_eq!(panics, 0, "the library panicked, and was caught");
 }
 

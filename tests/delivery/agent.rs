@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
@@ -11,7 +10,7 @@ use porchlight::model::{
     Attempt, Delivery, DeliveryStatus, Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef,
     UtcMillis, WebhookId,
 };
-use porchlight::store::{DeliveryFilter, Reader, Store, StoreError, StoreHandle};
+use porchlight::store::{DeliveryFilter, Reader, Store, StoreHandle, StoreThread};
 use porchlight::telemetry::Telemetry;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +34,7 @@ pub(crate) struct Agent {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
-    thread: JoinHandle<Result<(), StoreError>>,
+    thread: StoreThread,
     runtime: tokio::runtime::Runtime,
     cancel: CancellationToken,
     delivery: tokio::task::JoinHandle<Result<(), DeliveryError>>,

@@ -1,5 +1,6 @@
 //! Requests and what follows from them: success, failure, deadlines, schedules, identity, isolation, restarts.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
@@ -165,9 +166,21 @@ fn failures_are_told_apart() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_eq!(code(&attempt_at(&format!("http://127.0.0.1:{port}/"), more)), "connection_refused");
     assert_eq!(code(&attempt_at("http://no-such-host.invalid/", more)), "dns_error");
-    let plain = Receiver::start(|_, _| Reply::Status(200));
-    let tls = attempt_at(&plain.url.replace("http://", "https://"), &format!("{more}\nverify_ssl = false"));
-    assert!(["tls_error", "connection_reset"].contains(&code(&tls)), "{tls:?}");
+}
+
+/// What happens when somebody writes https:// before the address of a server that speaks HTTP only.
+#[test]
+fn a_server_without_tls_is_a_tls_error() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = stream.read(&mut [0; 1024]);
+        }
+    });
+    let attempt = attempt_at(&url, "retry_schedule_s = []\nverify_ssl = false");
+    assert_eq!(code(&attempt), "tls_error", "{attempt:?}");
 }
 
 #[test]

@@ -34,8 +34,10 @@ fn write(value: &Value, out: &mut String) -> Result<(), Error> {
             out.push(']');
         }
         ValueKind::Map => write_object(value, out)?,
-        // The enum is open; what has no JSON form is an error in the template.
-        other => return Err(Error::new(ErrorKind::BadSerialization, format!("{other} has no JSON form"))),
+        // A mistake in the template. The enum is open: what is new has no form here either.
+        other @ (ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => {
+            return Err(Error::new(ErrorKind::BadSerialization, format!("{other} has no JSON form")));
+        }
     }
     Ok(())
 }

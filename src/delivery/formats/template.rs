@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use minijinja::value::{Rest, Value};
+use minijinja::value::{Rest, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Expression, UndefinedBehavior};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -142,15 +142,17 @@ fn clamp(number: &Value, low: f64, high: f64) -> Result<Value, Error> {
 
 /// `matches | pick('id', 'name')`: these keys of each object of a list, or of one object, in this order.
 fn pick(value: &Value, keys: Rest<String>) -> Result<Value, Error> {
-    use minijinja::value::ValueKind;
     let from = |object: &Value| -> Result<Value, Error> {
         let entry = |key: &String| Ok((key.clone(), object.get_item(&Value::from(key.as_str()))?));
         keys.iter().map(entry).collect::<Result<Vec<_>, Error>>().map(Value::from_pairs)
     };
-    match value.kind() {
-        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.map(|item| from(&item)).collect(),
-        ValueKind::Map => from(value),
-        _ => absent_or(value, "a list or an object"),
+    let kind = value.kind();
+    if matches!(kind, ValueKind::Seq | ValueKind::Iterable) {
+        value.try_iter()?.map(|item| from(&item)).collect()
+    } else if kind == ValueKind::Map {
+        from(value)
+    } else {
+        absent_or(value, "a list or an object")
     }
 }
 
