@@ -3,10 +3,13 @@
 //! [`Config::load`] either returns settings that need no further checking or a [`ConfigError`] with every problem. Nothing here
 //! opens a camera, a model or a socket. Secrets live in [`SecretString`], whose `Debug` prints nothing.
 
+mod cameras;
+mod coco;
 mod manifest;
 mod problem;
 mod read;
 mod section;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,7 +22,8 @@ use url::Url;
 
 use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 
-pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, coco80_index, parse_size};
+pub use coco::coco80_index;
+pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use problem::{ConfigError, Problem};
 
 /// Every default, with comments: `config/default.toml`.

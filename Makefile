@@ -1,0 +1,91 @@
+# The everyday commands. `make` alone lists them.
+#
+# Everything here can be typed by hand too: the recipes are the documentation of how.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# Cargo uses all cores itself; two recipes side by side would only wait for its lock.
+.NOTPARALLEL:
+
+PYTHON ?= python3
+# How long `make demo` runs; empty: until Ctrl-C.
+SECONDS :=
+# Where cargo puts what it builds, if its own variable says something else than ./target.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# `make SECONDS=60 demo` would also set bash's own variable of that name, which counts.
+unexport SECONDS
+# `cross`, for those who prefer it to .ci/arm64, looks for Cross.toml unless told otherwise.
+export CROSS_CONFIG := cross.toml
+
+# $(call step,2/5,what happens now)
+step = @printf '\n==> [%s] %s\n' '$(1)' '$(2)'
+
+.PHONY: help
+help: ## this list
+	@echo "Porchlight: make TARGET"
+	@echo
+	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+.PHONY: setup
+setup: ## install what building and testing needs: packages, networks, test clips (.ci/setup)
+	.ci/setup
+
+.PHONY: build
+build: ## the optimised program, target/release/porchlight
+	$(call step,1/1,building the optimised program (some minutes the first time))
+	cargo build --release --locked
+	@echo "built $(TARGET_DIR)/release/porchlight"
+
+.PHONY: demo
+demo: ## a simulated camera, the agent and a receiver, live; SECONDS=60 ends it by itself
+	$(call step,1/3,installing what is missing)
+	.ci/setup
+	$(call step,2/3,building the optimised program (some minutes the first time))
+	cargo build --release --locked
+	$(call step,3/3,camera -> agent -> signed webhook)
+	$(PYTHON) tests/demo/demo.py --binary $(TARGET_DIR)/release/porchlight $(if $(SECONDS),--seconds $(SECONDS))
+
+.PHONY: check
+check: ## what review would complain about: format, lints, documentation
+	$(call step,1/3,format)
+	cargo fmt --all --check
+	$(call step,2/3,lints)
+	cargo clippy --locked --all-targets -- --deny warnings
+	$(call step,3/3,documentation)
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items
+
+.PHONY: test
+test: ## all tests, with real networks, simulated cameras and real receivers
+	$(call step,1/4,installing what is missing)
+	.ci/setup
+	$(call step,2/4,Rust: unit and integration tests)
+	cargo test --locked
+	$(call step,3/4,systemd unit)
+	systemd/check
+	$(call step,4/4,Python: what the demo decides by)
+	$(PYTHON) -B -m unittest discover --start-directory tests/demo
+
+.PHONY: bench
+bench: ## what a minute of video costs: processor time, memory, looks
+	$(call step,1/3,installing what is missing)
+	.ci/setup
+	$(call step,2/3,building the optimised program (some minutes the first time))
+	cargo build --release --locked
+	$(call step,3/3,replaying the test clips)
+	$(PYTHON) benches/replay.py --binary $(TARGET_DIR)/release/porchlight
+
+.PHONY: arm64
+arm64: ## for the 64-bit Raspberry Pi, compared with the native program under emulation (.ci/arm64)
+	.ci/arm64
+
+.PHONY: cross
+cross: ## the same with `cross` and containers, without the comparison
+	@command -v cross >/dev/null || { echo "make cross: there is no \`cross\`; cargo install cross, or make arm64" >&2; exit 1; }
+	cross build --release --locked
+
+.PHONY: clean
+clean: ## delete what was built; networks and clips stay
+	cargo clean

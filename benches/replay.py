@@ -1,0 +1,67 @@
+"""Replays the test clips and prints what they cost: benches/replay.py --binary target/release/porchlight
+
+Every frame is examined that would be in real time, as fast as the machine can. "cpu / video" is therefore the share of
+one core that one such camera takes; "faster" is how many times faster than real time it went. A number is only worth
+comparing with one of the same machine, at rest.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Name and length in seconds; README.md of tests/footage says what they show.
+CLIPS = [("pedestrians.mp4", 60), ("bikes.mp4", 10), ("parked.mp4", 30), ("empty.mp4", 30)]
+ROW = "{:<16} {:>7} {:>9} {:>6} {:>8} {:>12} {:>8} {:>9}"
+TAIL_LINES = 20
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=Path, default=Path("target/release/porchlight"))
+    parser.add_argument("clip", nargs="*", help="some of them only: " + ", ".join(name for name, _ in CLIPS))
+    options = parser.parse_args()
+    if not options.binary.exists():
+        sys.exit(f"bench: there is no {options.binary}; run `make build`")
+
+    chosen = [(name, seconds) for name, seconds in CLIPS if not options.clip or name in options.clip]
+    if not chosen:
+        sys.exit(f"bench: no such clip; there are: {', '.join(name for name, _ in CLIPS)}")
+    print(ROW.format("clip", "video s", "looks", "events", "cpu s", "cpu / video", "faster", "peak MB"), flush=True)
+    for name, seconds in chosen:
+        stats = replay(options.binary, footage() / name)
+        print(
+            ROW.format(
+                name,
+                seconds,
+                stats["inferences"],
+                stats["events"],
+                f"{stats['cpu_s']:.2f}",
+                f"{100 * stats['cpu_s'] / seconds:.1f} %",
+                f"{seconds / stats['wall_s']:.1f}x",
+                f"{(stats['peak_rss_bytes'] or 0) / 1e6:.0f}",
+            ),
+            flush=True,
+        )
+
+
+def footage():
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "porchlight" / "footage"
+
+
+def replay(binary, clip):
+    if not clip.exists():
+        sys.exit(f"bench: {clip} is missing; run `make setup`")
+    command = [binary, "--log", "error", "replay", clip, "--json", "--stats"]
+    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    lines = result.stderr.splitlines()
+    if result.returncode != 0 or not lines:
+        sys.exit("\n".join([f"bench: replaying {clip.name} failed:", *lines[-TAIL_LINES:]]))
+    return json.loads(lines[-1])
+
+
+if __name__ == "__main__":
+    main()

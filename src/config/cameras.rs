@@ -1,0 +1,152 @@
+//! `[[camera]]` tables: identity, source and credentials, masks and zones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use super::read::{placeholder, title};
+use super::section::Section;
+use super::{CameraConfig, Credentials, FileSource, Motion, RtspSource, Source, Transport};
+use crate::model::{Camera, CameraSlug, Polygon, SourceType};
+
+/// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
+const CAMERA_NAMESPACE: Uuid = Uuid::from_u128(0x6d0f_2c3b_7a51_4f0e_9d57_3a9e_15c8_6b01);
+
+pub(super) fn camera(section: Section<'_>) -> CameraConfig {
+    let slug = section.parsed("id", CameraSlug::parse);
+    if slug.is_none() {
+        section.required::<String>("id");
+    }
+    let slug = slug.unwrap_or_else(|| placeholder(CameraSlug::parse));
+    let uuid = section.parsed("uuid", Uuid::parse_str);
+    let source = source(&section);
+    let source_type = match &source {
+        Source::Rtsp(_) => SourceType::Rtsp,
+        Source::File(_) => SourceType::File,
+    };
+    let camera = Camera {
+        uuid: uuid.unwrap_or_else(|| Uuid::new_v5(&CAMERA_NAMESPACE, slug.as_str().as_bytes())),
+        name: section.optional("name").unwrap_or_else(|| title(slug.as_str())),
+        source_type,
+        slug,
+    };
+    let camera = CameraConfig {
+        camera: Arc::new(camera),
+        enabled: section.required("enabled"),
+        source,
+        fps: section.number("fps", 0.1..=60.0),
+        motion: motion(section.section("motion")),
+        motion_masks: polygons(&section, "motion_masks"),
+        privacy_masks: polygons(&section, "privacy_masks"),
+        zones: zones(section.section("zones")),
+    };
+    section.finish();
+    camera
+}
+
+fn source(section: &Section<'_>) -> Source {
+    let text: String = section.required("source");
+    let username: Option<String> = section.optional("username");
+    let password = section.secret("password");
+    let transport = section.choice("transport", &[("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
+    let realtime = section.choice("pace", &[("realtime", true), ("fast", false)]);
+    let repeat = section.required("loop");
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("rtsp") => match Url::parse(&text).ok().filter(Url::has_host) {
+            Some(url) => Source::Rtsp(rtsp(section, url, username, password, transport)),
+            None => {
+                section.wrong("source", "is not an address; expected rtsp://HOST[:PORT]/PATH");
+                file(text, realtime, repeat)
+            }
+        },
+        Some(other) => {
+            section.wrong("source", format!("`{other}://` is not supported; use rtsp:// or a file"));
+            file(text, realtime, repeat)
+        }
+        None => file(text, realtime, repeat),
+    }
+}
+
+fn file(path: String, realtime: bool, repeat: bool) -> Source {
+    Source::File(FileSource { path: path.into(), realtime, repeat })
+}
+
+/// Credentials may stand in the address or in keys of their own; inside, they are never part of the address.
+fn rtsp(
+    section: &Section<'_>,
+    mut url: Url,
+    username: Option<String>,
+    password: Option<SecretString>,
+    transport: Transport,
+) -> RtspSource {
+    let decode = |text: &str| percent_decode(text);
+    let in_url = (!url.username().is_empty())
+        .then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
+    if in_url.is_some() && (username.is_some() || password.is_some()) {
+        section.wrong("source", "holds a user and so do username/password; keep one of them");
+    }
+    if username.is_none() && password.is_some() {
+        section.wrong("username", "is missing beside the password");
+    }
+    let credentials = match (in_url, username) {
+        (Some((username, password)), _) => Some(Credentials { username, password: password.into() }),
+        (None, Some(username)) => Some(Credentials { username, password: password.unwrap_or_default() }),
+        (None, None) => None,
+    };
+    // Both only fail on addresses without a host, and this one has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    RtspSource { url, credentials, transport }
+}
+
+/// `%40` -> `@`, as in the user part of an address.
+fn percent_decode(text: &str) -> String {
+    let pair = format!("v={}", text.replace('+', "%2B"));
+    url::form_urlencoded::parse(pair.as_bytes())
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
+fn motion(section: Section<'_>) -> Motion {
+    let motion = Motion {
+        threshold: section.whole("threshold", 1..=254),
+        min_area: section.number("min_area", 0.0..=1.0) as f32,
+        start_frames: section.whole("start_frames", 1..=100),
+        quiet: section.seconds("quiet_s", 0.0..=600.0),
+    };
+    section.finish();
+    motion
+}
+
+const POLYGON: &str = "a polygon is at least three points [x, y], each from 0 to 1";
+
+fn polygons(section: &Section<'_>, key: &str) -> Vec<Polygon> {
+    let corners: Vec<Vec<(f32, f32)>> = section.optional(key).unwrap_or_default();
+    let polygon = |corners| {
+        let polygon = Polygon::new(corners);
+        if polygon.is_none() {
+            section.wrong(key, POLYGON);
+        }
+        polygon
+    };
+    corners.into_iter().filter_map(polygon).collect()
+}
+
+fn zones(section: Section<'_>) -> BTreeMap<String, Polygon> {
+    let mut zones = BTreeMap::new();
+    for name in section.free_keys() {
+        let corners: Vec<(f32, f32)> = section.optional(&name).unwrap_or_default();
+        match Polygon::new(corners) {
+            Some(polygon) => {
+                zones.insert(name, polygon);
+            }
+            None => section.wrong(&name, POLYGON),
+        }
+    }
+    section.finish();
+    zones
+}
