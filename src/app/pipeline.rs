@@ -24,8 +24,8 @@ use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
 use crate::events::EventBuilder;
 use crate::inference::{Library, Runtime};
 use crate::model::{
-    BestShot, CameraSlug, Captured, Focus, Frame, NewEvent, Observation, Packet, Shot, TrackChange,
-    TrackUpdate,
+    BestShot, CameraSlug, CameraState, Captured, Focus, Frame, NewEvent, Observation, Packet, Shot,
+    TrackChange, TrackUpdate,
 };
 use crate::motion::MotionDetector;
 use crate::recognise::Photographer;
@@ -57,9 +57,18 @@ pub(crate) fn load_detector(config: &Config, telemetry: &Arc<Telemetry>) -> Resu
 /// The running threads.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    threads: Vec<(String, JoinHandle<()>)>,
+    cameras: Vec<CameraSlug>,
+    threads: Vec<StageThread>,
     inbox: Arc<Inbox>,
     examiner: Arc<Mutex<Option<Examiner>>>,
+}
+
+#[derive(Debug)]
+struct StageThread {
+    name: String,
+    /// Whose thread it is; `None` for the stages that all cameras share.
+    camera: Option<CameraSlug>,
+    handle: JoinHandle<()>,
 }
 
 /// A camera's end of the pipeline: the packets it will decode.
@@ -80,7 +89,12 @@ impl Pipeline {
         telemetry: &Arc<Telemetry>,
         sink: impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
-        let mut pipeline = Self { threads: Vec::new(), inbox: Inbox::new(), examiner: Arc::default() };
+        let mut pipeline = Self {
+            cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
+            threads: Vec::new(),
+            inbox: Inbox::new(),
+            examiner: Arc::default(),
+        };
         let (events_in, updates) = sync_channel::<TrackUpdate<BestShot>>(UPDATES);
         let (analyse_in, shots) = sync_channel::<TrackUpdate<Shot>>(UPDATES);
 
@@ -89,11 +103,11 @@ impl Pipeline {
             rules: Rules::new(config),
             telemetry: Arc::clone(telemetry),
         };
-        pipeline.spawn("events", move || events.run(updates, sink))?;
+        pipeline.spawn("events", None, move || events.run(updates, sink))?;
 
         let worker = telemetry.worker(Stage::Analyse, "analyse");
         let photographer = Photographer::new((&config.events).into(), worker);
-        pipeline.spawn("analyse", move || analyse(&photographer, &shots, &events_in))?;
+        pipeline.spawn("analyse", None, move || analyse(&photographer, &shots, &events_in))?;
 
         let looking =
             Looking::new(config, &cameras, when_full, examiner, Arc::clone(&pipeline.inbox), telemetry);
@@ -106,7 +120,7 @@ impl Pipeline {
             })
             .collect();
         let returned = Arc::clone(&pipeline.examiner);
-        pipeline.spawn("detect", move || {
+        pipeline.spawn("detect", None, move || {
             let examiner = looking.run(&analyse_in);
             *returned.lock().unwrap_or_else(PoisonError::into_inner) = examiner;
         })?;
@@ -114,37 +128,52 @@ impl Pipeline {
         for (camera, slot) in slots {
             let telemetry = Arc::clone(telemetry);
             let name = format!("decode-{}", camera.config.slug());
-            pipeline.spawn(&name, move || watch(camera, &slot, &telemetry))?;
+            let slug = Some(camera.config.slug().clone());
+            pipeline.spawn(&name, slug, move || watch(camera, &slot, &telemetry))?;
         }
         Ok(pipeline)
     }
 
-    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    fn spawn(
+        &mut self,
+        name: &str,
+        camera: Option<CameraSlug>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<()> {
         // Linux shows 15 characters of a thread's name.
-        let thread = std::thread::Builder::new()
+        let handle = std::thread::Builder::new()
             .name(name.chars().take(15).collect())
             .spawn(body)
             .with_context(|| format!("cannot start the thread {name}"))?;
-        self.threads.push((name.to_owned(), thread));
+        self.threads.push(StageThread { name: name.to_owned(), camera, handle });
         Ok(())
     }
 
-    /// The name of a thread that has ended, if any has.
-    pub(crate) fn ended(&self) -> Option<&str> {
-        self.threads.iter().find(|(_, thread)| thread.is_finished()).map(|(name, _)| name.as_str())
+    /// The name of a thread that has ended although its camera (any camera, for the stages they share) goes on.
+    pub(crate) fn ended(&self, telemetry: &Telemetry) -> Option<&str> {
+        let over = |slug: &CameraSlug| {
+            telemetry.cameras.get(slug).is_some_and(|status| status.state == CameraState::Ended)
+        };
+        let all_over = self.cameras.iter().all(over);
+        let unexpected = |thread: &&StageThread| match &thread.camera {
+            Some(slug) => !over(slug),
+            None => !all_over,
+        };
+        let ended = self.threads.iter().filter(|thread| thread.handle.is_finished());
+        ended.filter(unexpected).map(|thread| thread.name.as_str()).next()
     }
 
-    /// Whether all threads have ended.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.threads.iter().all(|(_, thread)| thread.is_finished())
+    /// How many cameras it watches.
+    pub(crate) fn cameras(&self) -> usize {
+        self.cameras.len()
     }
 
     /// Waits for all threads and gives the detector back; fails if one of them panicked. They end when their cameras do.
     pub(crate) fn join(self) -> Result<Option<Examiner>> {
         let mut panicked = Vec::new();
-        for (name, thread) in self.threads {
-            if thread.join().is_err() {
-                panicked.push(name);
+        for thread in self.threads {
+            if thread.handle.join().is_err() {
+                panicked.push(thread.name);
             }
         }
         anyhow::ensure!(panicked.is_empty(), "the stage {} failed", panicked.join(", "));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 use crate::config::parse_size;
+use crate::model::{DeliveryId, WebhookId};
 
 /// Camera-side edge agent: sees people, vehicles and animals, and tells your webhooks, durably and signed.
 #[derive(Debug, Parser)]
@@ -22,6 +23,11 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Run the agent
+    ///
+    /// Watches all cameras of the configuration, keeps events and pictures in the data folder, tells the webhooks. Stops on
+    /// SIGTERM or Ctrl-C after everything under way is stored (at most 10 seconds); a second signal stops at once.
+    Run(RunArgs),
     /// Check a configuration and the models it names
     ///
     /// Prints every problem at once, one a line, as FILE:LINE: KEY: what is wrong. Exits with 0 when there is none, else
@@ -40,6 +46,10 @@ pub(super) enum Command {
     Detect(DetectArgs),
     /// List the installed models and ONNX Runtime
     Models(ModelsArgs),
+    /// Show messages to webhooks: what waits, what arrived, what failed and why
+    ///
+    /// Reads the data folder; works while the agent runs and while it does not. With a message's ID: all its requests.
+    Outbox(OutboxArgs),
     /// Print a completion script for your shell
     ///
     /// For example: porchlight completions bash > /etc/bash_completion.d/porchlight
@@ -53,6 +63,35 @@ pub(super) enum Command {
         #[arg(value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// The configuration file
+    #[arg(long, short, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct OutboxArgs {
+    /// Show all requests of this message
+    #[arg(value_name = "ID")]
+    pub(super) id: Option<DeliveryId>,
+    /// The configuration file
+    #[arg(long, short, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
+    pub(super) config: PathBuf,
+    /// Only messages in this state
+    #[arg(long, value_name = "STATE", value_parser = ["pending", "retrying", "success", "failed"])]
+    pub(super) status: Option<String>,
+    /// Only messages to this webhook
+    #[arg(long, value_name = "ID", value_parser = WebhookId::parse)]
+    pub(super) webhook: Option<WebhookId>,
+    /// At most so many, newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(super) limit: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

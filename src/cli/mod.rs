@@ -6,13 +6,14 @@ mod args;
 mod check;
 mod detect;
 mod models;
+mod outbox;
 mod replay;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::config::LogFormat;
+use crate::config::{Config, LogFormat};
 use crate::telemetry;
 use args::{Args, Command};
 
@@ -33,6 +34,13 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let log = args.log.as_deref();
     match args.command {
+        Command::Run(args) => {
+            let config = Config::load(&args.config)?;
+            start_logging(log.unwrap_or(&config.log.level), config.log.format)?;
+            let _ = config;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Outbox(args) => outbox::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;

@@ -141,6 +141,8 @@ pub struct Track {
     pub birth_window: Duration,
     /// Looked for in vain this long: gone.
     pub lost_after: Duration,
+    /// Vanished in mid-picture: gone after this long.
+    pub hidden_for: Duration,
     /// Not moved this long: at rest.
     pub stationary_after: Duration,
     /// How often a resting object is looked for.

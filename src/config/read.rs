@@ -136,6 +136,7 @@ fn track(section: Section<'_>) -> Track {
         birth_hits: section.whole("birth_hits", 1..=100),
         birth_window: section.seconds("birth_window_s", 0.1..=60.0),
         lost_after: section.seconds("lost_after_s", 0.1..=600.0),
+        hidden_for: section.seconds("hidden_for_s", 0.0..=600.0),
         stationary_after: section.seconds("stationary_after_s", 0.5..=3600.0),
         stationary_recheck: section.seconds("stationary_recheck_s", 1.0..=86400.0),
         remember: section.seconds("remember_s", 0.0..=86400.0),

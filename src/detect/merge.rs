@@ -24,18 +24,20 @@ const RIDDEN: f32 = 0.25;
 const CUT_EDGE: f32 = 0.01;
 
 /// Puts the views of one frame together, clamps to the picture, and leaves out what home users would not call a thing of its
-/// own. Best first.
+/// own. Boxes without a home label stay in where nothing else is: they say that *something* is there. Best first.
 pub(super) fn merge(views: Vec<Found>) -> Vec<Detection> {
     let mut all: Vec<Detection> = Vec::new();
     for Found { area, detections } in views {
         let whole = |detection: &Detection| !cut_by(&detection.rect, &area);
-        all.extend(detections.into_iter().filter(|d| d.label.is_some()).filter(whole));
+        all.extend(detections.into_iter().filter(whole));
     }
     for detection in &mut all {
         detection.rect = detection.rect.clamped();
     }
     all.retain(|detection| detection.rect.area() > 0.0);
-    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // What has a home label comes before what has none, whatever the scores: seen from above, a car is a "cell phone" to the
+    // model in one frame and a car in the next.
+    all.sort_by(|a, b| b.label.is_some().cmp(&a.label.is_some()).then(b.score.total_cmp(&a.score)));
     let mut kept: Vec<Detection> = Vec::new();
     for candidate in all {
         if !kept.iter().any(|other| same_thing(other, &candidate)) {
@@ -66,7 +68,7 @@ fn cut_by(rect: &Rect, area: &Rect) -> bool {
 }
 
 fn same_thing(better: &Detection, other: &Detection) -> bool {
-    better.label == other.label
+    (better.label == other.label || other.label.is_none())
         && (better.rect.iou(&other.rect) > SAME_THING
             || (other.rect.share_inside(&better.rect) > PART_OF
                 && other.rect.area() > better.rect.area() * PART_SIZE)
@@ -156,13 +158,19 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_home_label_is_left_out_and_boxes_are_clamped() {
+    fn a_home_label_wins_over_a_better_score_without_one() {
+        let seen_from_above = Rect::new(0.4, 0.3, 0.6, 0.8);
         let found = whole(vec![
-            detection("chair", 0.9, Rect::new(0.1, 0.1, 0.2, 0.2)),
-            detection("dog", 0.5, Rect::new(-0.1, 0.5, 0.2, 1.2)),
+            detection("cell phone", 0.6, seen_from_above),
+            detection("car", 0.3, seen_from_above.shifted(0.01, 0.0)),
+            detection("chair", 0.5, Rect::new(0.0, 0.0, 0.1, 0.1)),
         ]);
-        let merged = merge(vec![found]);
-        assert_eq!(merged.len(), 1);
-        assert_eq!(merged[0].rect, Rect::new(0.0, 0.5, 0.2, 1.0));
+        assert_eq!(classes(vec![found]), ["car 0.3", "chair 0.5"]);
+    }
+
+    #[test]
+    fn boxes_are_clamped_to_the_picture() {
+        let found = whole(vec![detection("dog", 0.5, Rect::new(-0.1, 0.5, 0.2, 1.2))]);
+        assert_eq!(merge(vec![found])[0].rect, Rect::new(0.0, 0.5, 0.2, 1.0));
     }
 }

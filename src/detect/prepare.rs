@@ -71,7 +71,7 @@ impl Preparer {
             self.canvas.clear();
             self.canvas.resize(bytes, self.pad);
         }
-        self.resizer.linear_into(rgb, size, (width, height), &mut self.canvas);
+        self.resizer.linear_into(rgb, size, width, &mut self.canvas);
         let values = tensor.as_slice_mut().expect("a picture of a batch is contiguous");
         let channel_of = |position: usize| if self.bgr { 2 - position } else { position };
         if self.planar {

@@ -1,7 +1,8 @@
 //! I420 to RGB, and RGB to another size.
 
-use fast_image_resize::images::{CroppedImageMut, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 use crate::model::{Frame, Rect};
@@ -86,45 +87,50 @@ pub fn frame_to_rgb(frame: &Frame, area: Area, out: &mut RgbImage) -> Area {
 }
 
 /// Resizes RGB pictures, keeping its buffers.
+///
+/// Uses the typed interface of the library throughout: the other one compiles every pixel type and instruction set into this
+/// crate, which takes minutes.
 #[derive(Debug, Default)]
-pub struct Resizer(fast_image_resize::Resizer);
+pub struct Resizer {
+    inner: fast_image_resize::Resizer,
+    scaled: Vec<u8>,
+}
 
 impl Resizer {
     /// Bilinear without smoothing, as detectors were trained (and as OpenCV's `INTER_LINEAR` does), into the upper left
-    /// `width` x `height` of a canvas of `canvas` pixels.
+    /// `width` x `height` of a canvas that is `canvas_width` pixels wide.
     pub fn linear_into(
         &mut self,
         source: &RgbImage,
         (width, height): (usize, usize),
-        canvas: (usize, usize),
-        out: &mut [u8],
+        canvas_width: usize,
+        canvas: &mut [u8],
     ) {
-        if (source.width, source.height) == (width, height) {
-            let rows = source.data.chunks_exact(width * 3);
-            for (from, to) in rows.zip(out.chunks_exact_mut(canvas.0 * 3)) {
-                to[..width * 3].copy_from_slice(from);
-            }
-            return;
+        let same_size = (source.width, source.height) == (width, height);
+        if !same_size {
+            self.resize(source, (width, height), ResizeAlg::Interpolation(FilterType::Bilinear));
         }
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
-        let mut target = Image::from_slice_u8(canvas.0 as u32, canvas.1 as u32, out, PixelType::U8x3)
-            .expect("the canvas holds its pixels");
-        let mut part = CroppedImageMut::new(&mut target, 0, 0, width as u32, height as u32)
-            .expect("the picture fits its canvas");
-        self.0.resize(&view(source), &mut part, &options).expect("both pictures are RGB");
+        let scaled = if same_size { &source.data } else { &self.scaled };
+        for (from, to) in scaled.chunks_exact(width * 3).zip(canvas.chunks_exact_mut(canvas_width * 3)) {
+            to[..width * 3].copy_from_slice(from);
+        }
     }
 
     /// Smoothly down (or up) to `width` x `height`, for people.
     #[must_use]
     pub fn smooth(&mut self, source: &RgbImage, (width, height): (usize, usize)) -> RgbImage {
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let mut target = Image::new(width as u32, height as u32, PixelType::U8x3);
-        self.0.resize(&view(source), &mut target, &options).expect("both pictures are RGB");
-        RgbImage { width, height, data: target.into_vec() }
+        self.resize(source, (width, height), ResizeAlg::Convolution(FilterType::Bilinear));
+        RgbImage { width, height, data: std::mem::take(&mut self.scaled) }
     }
-}
 
-fn view(source: &RgbImage) -> ImageRef<'_> {
-    ImageRef::new(source.width as u32, source.height as u32, &source.data, PixelType::U8x3)
-        .expect("a picture holds its pixels")
+    fn resize(&mut self, source: &RgbImage, (width, height): (usize, usize), algorithm: ResizeAlg) {
+        let view =
+            TypedImageRef::<U8x3>::from_buffer(source.width as u32, source.height as u32, &source.data)
+                .expect("a picture holds its pixels");
+        self.scaled.resize(width * height * 3, 0);
+        let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut self.scaled)
+            .expect("the buffer was made for this size");
+        let options = ResizeOptions::new().resize_alg(algorithm);
+        self.inner.resize_typed(&view, &mut target, &options).expect("both pictures have a size");
+    }
 }

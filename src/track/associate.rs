@@ -6,7 +6,8 @@ use crate::model::{Label, Rect};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) rect: Rect,
-    pub(super) label: Label,
+    /// `None` for a detection of no home class: something is there, but what?
+    pub(super) label: Option<Label>,
     /// How far (in its own size) the thing may be from where it is expected; detections have none.
     pub(super) reach: f32,
 }
@@ -37,7 +38,7 @@ pub(super) fn associate(tracks: &[Candidate], detections: &[Candidate]) -> Vec<(
 
 /// `None` when it cannot be the same thing, else higher for better: overlap, nearness, similar size.
 fn likeness(track: &Candidate, detection: &Candidate) -> Option<f32> {
-    if track.label != detection.label {
+    if detection.label.is_some() && track.label != detection.label {
         return None;
     }
     let (a, b) = (track.rect, detection.rect);
@@ -47,8 +48,8 @@ fn likeness(track: &Candidate, detection: &Candidate) -> Option<f32> {
     let (width, height) = ((a.width() + b.width()) / 2.0, (a.height() + b.height()) / 2.0);
     let ((ax, ay), (bx, by)) = (a.center(), b.center());
     let distance = ((ax - bx) / width.max(f32::EPSILON)).hypot((ay - by) / height.max(f32::EPSILON));
-    let overlapping = iou > 0.1 && size_ratio > 0.15;
-    let near = distance < track.reach && size_ratio > 0.4;
+    let overlapping = iou > if detection.label.is_some() { 0.1 } else { 0.35 } && size_ratio > 0.15;
+    let near = detection.label.is_some() && distance < track.reach && size_ratio > 0.4;
     (overlapping || near).then(|| 2.0 * iou + 0.5 * (1.0 - distance / (1.0 + distance)) + 0.25 * size_ratio)
 }
 
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     fn at(x: f32, label: Label) -> Candidate {
-        Candidate { rect: Rect::new(x, 0.4, x + 0.05, 0.6), label, reach: 1.0 }
+        Candidate { rect: Rect::new(x, 0.4, x + 0.05, 0.6), label: Some(label), reach: 1.0 }
     }
 
     #[test]

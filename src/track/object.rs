@@ -147,8 +147,10 @@ impl Object {
 
     fn count(&mut self, detection: &Detection, examination: &Examination) {
         self.hits += 1;
-        self.top_score = self.top_score.max(detection.score);
-        *self.votes.entry(Arc::clone(&detection.class)).or_default() += detection.score;
+        if detection.label.is_some() {
+            self.top_score = self.top_score.max(detection.score);
+            *self.votes.entry(Arc::clone(&detection.class)).or_default() += detection.score;
+        }
         let touched = |moving: &Rect| {
             let common = moving.intersection(&detection.rect).area();
             common > 0.1 * detection.rect.area() || common > 0.5 * moving.area()
@@ -201,6 +203,7 @@ impl Object {
     fn offer(&mut self, detection: &Detection, examination: &Examination) {
         let begun = self.moved || displacement(&self.birth, &self.rect) > MOVED / 2.0;
         let quality = quality(detection);
+        let begun = begun && detection.label.is_some();
         if begun && self.best.as_ref().is_none_or(|(best, _)| quality > *best) && quality > self.sent_quality
         {
             let frame = Arc::clone(&examination.frame);
@@ -223,7 +226,14 @@ impl Object {
         if self.stationary {
             return self.vain_looks >= VAIN_LOOKS && unseen >= GONE_AFTER;
         }
-        self.vain_looks >= 2 && unseen >= settings.lost_after
+        let patience =
+            if leaves_picture(&self.expected(at)) { settings.lost_after } else { settings.hidden_for };
+        self.vain_looks >= 2 && unseen >= settings.lost_after.max(patience)
+    }
+
+    /// Whether it is out of sight for longer than a missed detection or two.
+    pub(super) fn is_hidden(&self, settings: &config::Track, at: Instant) -> bool {
+        !self.stationary && at.saturating_duration_since(self.last_seen.at) > settings.lost_after / 2
     }
 
     /// Whether it has been found often enough to exist.
@@ -274,6 +284,11 @@ impl Object {
             last_seen: self.last_seen,
         }
     }
+}
+
+/// What goes out of sight here has left.
+fn leaves_picture(rect: &Rect) -> bool {
+    rect.x1 < 0.02 || rect.y1 < 0.02 || rect.x2 > 0.98 || rect.y2 > 0.98
 }
 
 /// Score times side length: sure and large. Cut off by the picture's edge counts less.

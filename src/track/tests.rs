@@ -190,6 +190,29 @@ fn misses_and_faint_boxes_do_not_split_an_object() {
 }
 
 #[test]
+fn somebody_who_passes_behind_a_post_stays_one() {
+    let mut scene = Scene::new();
+    for step in 0..40 {
+        match step {
+            15..35 => scene.show(&[]),
+            _ => scene.show(&[("person", 0.8, person(0.2 + 0.01 * step.min(20) as f32))]),
+        }
+    }
+    assert_eq!(scene.count(TrackChange::Started), 1, "{:?}", scene.changes());
+    assert_eq!(scene.count(TrackChange::Ended), 0, "{:?}", scene.changes());
+}
+
+#[test]
+fn a_car_that_the_model_takes_for_something_else_at_times_stays_one() {
+    let mut scene = Scene::new();
+    for step in 0..12 {
+        let class = if step < 2 || step > 9 { "car" } else { "cell phone" };
+        scene.show(&[(class, 0.5, Rect::new(0.2, 0.04 * step as f32, 0.35, 0.04 * step as f32 + 0.4))]);
+    }
+    assert_eq!(scene.changes(), [(TrackChange::Started, "car")]);
+}
+
+#[test]
 fn the_class_is_what_was_seen_most() {
     let mut scene = Scene::new();
     for step in 0..20 {

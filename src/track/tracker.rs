@@ -62,7 +62,8 @@ impl Tracker {
     /// What must be looked at in a frame taken at `at`.
     #[must_use]
     pub fn focus(&self, at: Instant) -> Focus {
-        let moving = self.objects.iter().filter(|object| !object.stationary);
+        let sought = |object: &&Object| !object.stationary && !object.is_hidden(&self.settings, at);
+        let moving = self.objects.iter().filter(sought);
         let since = |last: Instant| at.saturating_duration_since(last);
         let recheck = |last| since(last) >= self.settings.stationary_recheck;
         let resting = self.objects.iter().any(|object| object.stationary);
@@ -92,27 +93,27 @@ impl Tracker {
 
     fn follow(&mut self, examination: &Examination) {
         let at = examination.frame.captured.at;
-        let (strong, faint): (Vec<&Detection>, Vec<&Detection>) =
-            examination.detections.iter().partition(|detection| detection.score >= self.min_score);
-        let mut unmatched: Vec<usize> = (0..self.objects.len()).collect();
-        let mut left = strong.clone();
-        for round in [strong, faint] {
-            let tracks: Vec<Candidate> = unmatched.iter().map(|&index| self.candidate(index, at)).collect();
-            let things: Vec<(&Detection, Candidate)> = round.into_iter().filter_map(thing).collect();
-            let candidates: Vec<Candidate> = things.iter().map(|(_, candidate)| *candidate).collect();
-            let pairs = associate(&tracks, &candidates);
-            for &(track, detection) in &pairs {
-                let (object, detection) = (unmatched[track], things[detection].0);
-                self.objects[object].found(detection, examination, &self.settings, &self.zones);
-                left.retain(|other| !std::ptr::eq(*other, detection));
-            }
-            let matched: Vec<usize> = pairs.iter().map(|&(track, _)| unmatched[track]).collect();
-            unmatched.retain(|index| !matched.contains(index));
-        }
-        for index in unmatched {
+        let is = |detection: &&Detection, strong: bool| {
+            detection.label.is_some() && (detection.score >= self.min_score) == strong
+        };
+        let all = || examination.detections.iter();
+        let strong: Vec<&Detection> = all().filter(|detection| is(detection, true)).collect();
+        let faint: Vec<&Detection> = all().filter(|detection| is(detection, false)).collect();
+        let unnamed: Vec<&Detection> = all().filter(|detection| detection.label.is_none()).collect();
+        let (hidden, mut visible): (Vec<usize>, Vec<usize>) =
+            (0..self.objects.len()).partition(|&index| self.objects[index].is_hidden(&self.settings, at));
+
+        // What is in sight comes first; what was out of sight may only be what nothing else explains.
+        let left = self.pair(&mut visible, strong, examination);
+        self.pair(&mut visible, faint, examination);
+        self.pair(&mut visible, unnamed, examination);
+        let mut missing = hidden;
+        let left = self.pair(&mut missing, left, examination);
+        missing.extend(visible);
+        for index in missing {
             let expected = self.objects[index].expected(at).clamped();
             let looked = examination.examined.iter().any(|area| area.contains(expected.center()));
-            if looked && !self.is_hidden(index, &expected) {
+            if looked && !self.is_covered(index, &expected) {
                 self.objects[index].missed();
             }
         }
@@ -121,13 +122,38 @@ impl Tracker {
         }
     }
 
+    /// Pairs objects with detections; takes the paired ones out of `objects` and returns the detections that are left.
+    fn pair<'d>(
+        &mut self,
+        objects: &mut Vec<usize>,
+        detections: Vec<&'d Detection>,
+        examination: &Examination,
+    ) -> Vec<&'d Detection> {
+        let at = examination.frame.captured.at;
+        let tracks: Vec<Candidate> = objects.iter().map(|&index| self.candidate(index, at)).collect();
+        let candidates: Vec<Candidate> = detections.iter().map(|detection| thing(detection)).collect();
+        let pairs = associate(&tracks, &candidates);
+        for &(track, detection) in &pairs {
+            self.objects[objects[track]].found(
+                detections[detection],
+                examination,
+                &self.settings,
+                &self.zones,
+            );
+        }
+        let paired_objects: Vec<usize> = pairs.iter().map(|&(track, _)| objects[track]).collect();
+        objects.retain(|index| !paired_objects.contains(index));
+        let unpaired = |index: &usize| !pairs.iter().any(|(_, detection)| detection == index);
+        (0..detections.len()).filter(unpaired).map(|index| detections[index]).collect()
+    }
+
     fn candidate(&self, index: usize, at: Instant) -> Candidate {
         let object = &self.objects[index];
-        Candidate { rect: object.expected(at), label: object.label, reach: object.reach() }
+        Candidate { rect: object.expected(at), label: Some(object.label), reach: object.reach() }
     }
 
     /// A resting object behind another one is not gone.
-    fn is_hidden(&self, index: usize, place: &Rect) -> bool {
+    fn is_covered(&self, index: usize, place: &Rect) -> bool {
         self.objects[index].stationary
             && self.objects.iter().enumerate().any(|(other, object)| {
                 other != index && !object.stationary && place.share_inside(&object.rect) > 0.3
@@ -136,10 +162,10 @@ impl Tracker {
 
     /// A detection that no track explains: something known that was lost, a part of something known, or something new.
     fn welcome(&mut self, detection: &Detection, examination: &Examination) {
-        let Some((_, thing)) = thing(detection) else { return };
+        let (thing, Some(label)) = (thing(detection), detection.label) else { return };
         let part_of_known = self.objects.iter().any(|object| {
             object.last_seen.at == examination.frame.captured.at
-                && object.label == thing.label
+                && object.label == label
                 && thing.rect.share_inside(&object.rect) > INSIDE_KNOWN
                 && thing.rect.area() < 0.8 * object.rect.area()
         });
@@ -156,13 +182,13 @@ impl Tracker {
         let again = self
             .remembered
             .iter()
-            .position(|object| object.label == thing.label && object.rect.iou(&thing.rect) > SAME_PLACE);
+            .position(|object| object.label == label && object.rect.iou(&thing.rect) > SAME_PLACE);
         let object = match again.and_then(|index| self.remembered.remove(index)) {
             Some(mut known) => {
                 known.found(detection, examination, &self.settings, &self.zones);
                 known
             }
-            None => Object::new(detection, thing.label, examination),
+            None => Object::new(detection, label, examination),
         };
         self.objects.push(object);
     }
@@ -216,8 +242,6 @@ impl Tracker {
     }
 }
 
-/// Detections without a home label are nothing to follow.
-fn thing(detection: &Detection) -> Option<(&Detection, Candidate)> {
-    let label = detection.label?;
-    Some((detection, Candidate { rect: detection.rect, label, reach: 0.0 }))
+fn thing(detection: &Detection) -> Candidate {
+    Candidate { rect: detection.rect, label: detection.label, reach: 0.0 }
 }

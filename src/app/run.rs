@@ -1,0 +1,209 @@
+//! The whole agent: cameras, pipeline, store, delivery, API; supervised, watched, drained.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::pipeline::{CameraInput, Pipeline, load_detector};
+use super::watchdog;
+use crate::capture::{self, Capture};
+use crate::config::Config;
+use crate::delivery::{self, Webhooks};
+use crate::detect::WhenFull;
+use crate::events::close_interrupted;
+use crate::model::NewEvent;
+use crate::rules::Rules;
+use crate::store::{Reader, Store, StoreError, StoreHandle};
+use crate::telemetry::Telemetry;
+
+/// Draining takes at most this long; below the stop time-out of the service unit.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs until SIGTERM or SIGINT, or until a stage fails.
+pub fn run(config: Config) -> Result<()> {
+    let webhooks = Webhooks::compile(&config)
+        .map_err(|problems| crate::config::ConfigError { file: None, problems })?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+    // Two threads serve all sockets: they wait, the stages' own threads work.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(supervise(&config, webhooks));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let telemetry = Arc::new(Telemetry::default());
+    let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
+    let listener = TcpListener::bind(config.api.listen).await.with_context(|| {
+        format!("cannot listen on {}; is another agent running? set api.listen to a free address", config.api.listen)
+    })?;
+    close_open_events(config, &store, &reader).await?;
+    let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
+
+    let cancel = CancellationToken::new();
+    let mut services = JoinSet::new();
+    let api = crate::api::ApiState::new(config, &reader, &telemetry)?;
+    services.spawn(service("api", crate::api::serve(listener, api, cancel.clone())));
+    let delivering = delivery::run(webhooks, store.clone(), Arc::clone(&telemetry), cancel.clone());
+    services.spawn(service("delivery", delivering));
+
+    let (cameras, captures) = open_cameras(config, &telemetry);
+    let sink = commit_to(store.clone());
+    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, sink)?;
+    let mut capturing = JoinSet::new();
+    for (capture, packets) in captures {
+        capturing.spawn(capture.run(packets, cancel.clone()));
+    }
+    tracing::info!(
+        cameras = pipeline.cameras(),
+        webhooks = config.webhooks.len(),
+        page = %config.api.public_base_url,
+        data = %config.data_dir.display(),
+        "running"
+    );
+    watchdog::ready(&format!("watching {} cameras", pipeline.cameras()));
+
+    let reason = watch(&mut signals, &mut services, &pipeline, &store_thread, &telemetry).await;
+    watchdog::stopping();
+    cancel.cancel();
+    let drained = tokio::select! {
+        drained = drain(pipeline, capturing, services) => drained,
+        () = signals.any() => bail!("stopped at once by a second signal"),
+        () = tokio::time::sleep(DRAIN) => bail!("draining took longer than {DRAIN:?}; stopped"),
+    };
+    drop(store);
+    let stored = tokio::task::block_in_place(|| store_thread.join());
+    let stored = stored.map_err(|_| anyhow::anyhow!("the store failed"))?.context("the store failed");
+    stored.and(drained).and(reason)
+}
+
+/// Events that were open when the agent was killed end when they were last heard of.
+async fn close_open_events(config: &Config, store: &StoreHandle, reader: &Reader) -> Result<()> {
+    let rules = Rules::new(config);
+    for event in reader.open_events()? {
+        let event = close_interrupted(event);
+        let deliveries = rules.plan(&event);
+        store.commit(NewEvent { event, deliveries, picture: None }).await?;
+    }
+    Ok(())
+}
+
+type Captures = Vec<(Capture, capture::PacketSender)>;
+
+fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput>, Captures) {
+    let (mut inputs, mut captures) = (Vec::new(), Vec::new());
+    for camera in config.cameras.iter().filter(|camera| camera.enabled) {
+        telemetry.cameras.add(Arc::clone(&camera.camera));
+        let (sender, packets) = capture::channel(camera, telemetry);
+        captures.push((Capture::new(camera, Arc::clone(telemetry)), sender));
+        inputs.push(CameraInput { config: camera.clone(), packets });
+    }
+    if inputs.is_empty() {
+        tracing::warn!("there is no camera in the configuration; add a [[camera]]");
+    }
+    (inputs, captures)
+}
+
+/// Blocks the events thread until the state is on the disk: from here on nothing is lost.
+fn commit_to(store: StoreHandle) -> impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static {
+    move |new| {
+        let (camera, event) = (new.event.camera.as_ref().map(|c| c.id.clone()), new.event.id);
+        let (state, description) = (new.event.state.as_str(), new.event.description.clone());
+        match store.commit_blocking(new) {
+            Ok(_) => {
+                tracing::info!(camera, %event, state, description, "event");
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                tracing::error!(%event, %error, "event lost: the store is gone");
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+async fn service<E: Into<anyhow::Error>>(
+    name: &'static str,
+    body: impl Future<Output = Result<(), E>>,
+) -> (&'static str, Result<()>) {
+    (name, body.await.map_err(Into::into))
+}
+
+/// Returns when the agent is to stop: `Ok` on a signal, `Err` when something ended that must not.
+async fn watch(
+    signals: &mut Signals,
+    services: &mut JoinSet<(&'static str, Result<()>)>,
+    pipeline: &Pipeline,
+    store: &JoinHandle<Result<(), StoreError>>,
+    telemetry: &Telemetry,
+) -> Result<()> {
+    let mut tick = tokio::time::interval(watchdog::interval());
+    loop {
+        tokio::select! {
+            () = signals.any() => {
+                tracing::info!("stopping");
+                return Ok(());
+            }
+            Some(ended) = services.join_next() => {
+                let (name, outcome) = ended.context("a service failed")?;
+                outcome.with_context(|| format!("the service {name} failed"))?;
+                bail!("the service {name} ended");
+            }
+            _ = tick.tick() => {
+                if let Some(name) = pipeline.ended(telemetry) {
+                    bail!("the stage {name} ended");
+                }
+                if store.is_finished() {
+                    bail!("the store ended");
+                }
+                watchdog::feed(telemetry);
+            }
+        }
+    }
+}
+
+/// Captures end and drop their senders; the stages drain one after the other; the store commits what comes.
+async fn drain(
+    pipeline: Pipeline,
+    mut capturing: JoinSet<()>,
+    mut services: JoinSet<(&'static str, Result<()>)>,
+) -> Result<()> {
+    let started = Instant::now();
+    while capturing.join_next().await.is_some() {}
+    tracing::debug!(elapsed = ?started.elapsed(), "captures ended");
+    tokio::task::spawn_blocking(|| pipeline.join()).await.context("waiting for the stages")??;
+    tracing::debug!(elapsed = ?started.elapsed(), "stages drained");
+    while let Some(ended) = services.join_next().await {
+        let (name, outcome) = ended.context("a service failed")?;
+        outcome.with_context(|| format!("the service {name} failed"))?;
+    }
+    tracing::info!(elapsed = ?started.elapsed(), "stopped");
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

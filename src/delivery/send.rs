@@ -1,0 +1,109 @@
+//! One request: within one deadline, without redirects, reading no more of the answer than is of use.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Response;
+use reqwest::header::RETRY_AFTER;
+use secrecy::ExposeSecret;
+
+use super::classify::{Answer, retry_after};
+use super::failure::Failure;
+use super::webhooks::Webhook;
+use crate::model::{Attempt, DueDelivery, UtcMillis};
+
+/// Read of an answer, so that the connection can be used again; an answer that is longer is cut off with its connection.
+const MAX_READ: usize = 64 * 1024;
+/// Kept of an error's answer.
+const MAX_KEPT: usize = 4 * 1024;
+
+/// What a request came to.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) answer: Answer,
+    pub(super) attempt: Attempt,
+}
+
+/// What is known when the deadline strikes.
+#[derive(Debug, Default)]
+struct Received {
+    status: Option<reqwest::StatusCode>,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// Sends `body`. The deadline covers everything: name look-up, connection, TLS, sending, and the answer to its last byte.
+pub(super) async fn send(webhook: &Webhook, due: &DueDelivery, body: Vec<u8>) -> Sent {
+    let number = due.delivery.attempts + 1;
+    let (started_at, began) = (UtcMillis::now(), Instant::now());
+    let mut received = Received::default();
+    let result = tokio::time::timeout(webhook.timeout, exchange(webhook, due, number, body, &mut received));
+    let failure = match result.await {
+        Ok(Ok(())) => received.status.filter(|status| !status.is_success()).map(Failure::of_status),
+        Ok(Err(error)) => Some(Failure::of_error(error)),
+        Err(_) => {
+            let seconds = webhook.timeout.as_secs_f64();
+            Some(Failure::new("timeout", format!("no complete answer within {seconds} s")))
+        }
+    };
+    let duration = began.elapsed();
+    // An answer whose end did not come in time is none, whatever its first line said.
+    let complete = failure.as_ref().is_none_or(|failure| matches!(failure.code, "http_status" | "redirect"));
+    let answer = match received.status.filter(|_| complete) {
+        Some(status) => Answer::Status { code: status.as_u16(), retry_after: received.retry_after },
+        None => Answer::Nothing,
+    };
+    let kept = &received.body[..received.body.len().min(MAX_KEPT)];
+    let response_body =
+        (failure.is_some() && !kept.is_empty()).then(|| String::from_utf8_lossy(kept).into_owned());
+    let attempt = Attempt {
+        number,
+        started_at,
+        duration,
+        status_code: received.status.map(|status| status.as_u16()),
+        error_code: failure.as_ref().map(|failure| failure.code.to_owned()),
+        error_message: failure.map(|failure| failure.message),
+        response_body,
+    };
+    Sent { answer, attempt }
+}
+
+async fn exchange(
+    webhook: &Webhook,
+    due: &DueDelivery,
+    number: u32,
+    body: Vec<u8>,
+    received: &mut Received,
+) -> Result<(), reqwest::Error> {
+    let delivery = &due.delivery;
+    // One id per state of an event, the same on every attempt: what a receiver keeps to recognise repetitions.
+    let webhook_id = match delivery.seq {
+        1 => delivery.event_id.to_string(),
+        seq => format!("{}_{seq}", delivery.event_id),
+    };
+    let mut request = webhook
+        .client
+        .post(webhook.url.clone())
+        .headers(webhook.headers.clone())
+        .header("webhook-id", webhook_id)
+        .header("X-Delivery-Id", delivery.id.to_string())
+        .header("X-Delivery-Attempt", number);
+    if let Some(secret) = &webhook.secret {
+        for (name, value) in webhook.format.sign(secret.expose_secret(), &body) {
+            request = request.header(name, value);
+        }
+    }
+    let mut response = request.body(body).send().await?;
+    received.status = Some(response.status());
+    received.retry_after = asked_pause(&response);
+    while received.body.len() < MAX_READ
+        && let Some(chunk) = response.chunk().await?
+    {
+        received.body.extend_from_slice(&chunk[..chunk.len().min(MAX_READ - received.body.len())]);
+    }
+    Ok(())
+}
+
+fn asked_pause(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    retry_after(value, jiff::Timestamp::now())
+}

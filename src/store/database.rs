@@ -1,0 +1,116 @@
+//! Opening the database: pragmas, migrations, and the refusal of what a newer program wrote.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use super::StoreError;
+
+/// In order; each is run once. A released file is never edited.
+const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/0001_events_and_outbox.sql"))];
+
+/// Name of the database in the data folder.
+pub(super) const FILE_NAME: &str = "porchlight.db";
+
+/// How long a statement waits for a lock. Only backups and people with `sqlite3` ever hold one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The one connection that writes.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Takes effect in a new file only, before the first table: pruning can give space back in small steps.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Strict durability: each commit is on the disk before anybody is told. Group commit pays for it.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Pages that change often (the outbox) are copied to the database once in 16 MiB of log, not once in 4.
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// A connection that cannot write, for readers beside the writer.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    refuse_newer(&connection, path)?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    refuse_newer(connection, path)?;
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(connection)
+        .map_err(|error| StoreError::Migration { path: path.to_owned(), message: error.to_string() })
+}
+
+/// `rusqlite_migration` keeps the schema version in `user_version`.
+fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len();
+    if usize::try_from(found).is_ok_and(|found| found <= known) {
+        return Ok(());
+    }
+    Err(StoreError::Newer { path: path.to_owned(), found, known })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Table and index definitions without comments and spacing.
+    fn definitions(connection: &Connection) -> Vec<(String, String)> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = connection.prepare(sql).expect("a valid query");
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .expect("a readable schema");
+        let plain = |sql: String| {
+            let uncommented: Vec<&str> =
+                sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+            uncommented.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        rows.map(|row| row.map(|(name, sql)| (name, plain(sql))).expect("text")).collect()
+    }
+
+    #[test]
+    fn migrations_lead_to_the_documented_schema() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let migrated = open_writer(&folder.path().join(FILE_NAME)).expect("a new database");
+        let documented = Connection::open_in_memory().expect("memory");
+        documented.execute_batch(include_str!("schema.sql")).expect("schema.sql is valid");
+        assert_eq!(definitions(&migrated), definitions(&documented));
+    }
+
+    #[test]
+    fn a_database_of_a_newer_program_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(FILE_NAME);
+        let newer = open_writer(&path).expect("a new database");
+        newer.pragma_update(None, "user_version", 99).expect("writable");
+        drop(newer);
+        for error in [open_writer(&path).err(), open_reader(&path).err()] {
+            let message = error.expect("refused").to_string();
+            assert!(message.contains("written by a newer version of porchlight (schema 99"), "{message}");
+            assert!(message.contains("install that version again, or move the file away"), "{message}");
+        }
+    }
+
+    #[test]
+    fn commits_reach_the_disk_and_space_can_be_given_back() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let connection = open_writer(&folder.path().join(FILE_NAME)).expect("a new database");
+        let pragma =
+            |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+        assert_eq!(pragma("journal_mode"), Ok("wal".to_owned().into()));
+        assert_eq!(pragma("synchronous"), Ok(2.into()));
+        assert_eq!(pragma("auto_vacuum"), Ok(2.into()));
+        assert_eq!(pragma("foreign_keys"), Ok(1.into()));
+    }
+}

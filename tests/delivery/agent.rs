@@ -1,0 +1,128 @@
+//! The store and the delivery of an agent, without the rest of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use porchlight::config::Config;
+use porchlight::delivery::{self, DeliveryError, Webhooks};
+use porchlight::model::{
+    Attempt, Delivery, DeliveryStatus, Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef,
+    UtcMillis, WebhookId,
+};
+use porchlight::store::{DeliveryFilter, Reader, Store, StoreHandle, StoreThread};
+use porchlight::telemetry::Telemetry;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) const RULE_ID: Uuid = Uuid::from_u128(0x550e_8400_e29b_41d4_a716_4466_5544_0000);
+pub(crate) const RULE_NAME: &str = "Person at Front Door";
+pub(crate) const SECRET: &str = "your-secret";
+pub(crate) const BASE: &str = "http://192.168.1.20:8420";
+
+/// The settings of a test: a webhook for each line, of the form `id url`, with `more` in each of its tables.
+pub(crate) fn config(webhooks: &[(&str, &str)], more: &str) -> Config {
+    let mut text = format!("[api]\npublic_base_url = \"{BASE}\"\n[store]\nmin_free_mb = 0\n");
+    for (id, url) in webhooks {
+        text += &format!("[[webhook]]\nid = \"{id}\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n{more}\n");
+    }
+    Config::parse(&text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub(crate) struct Agent {
+    pub(crate) store: StoreHandle,
+    pub(crate) reader: Reader,
+    pub(crate) telemetry: Arc<Telemetry>,
+    thread: StoreThread,
+    runtime: tokio::runtime::Runtime,
+    cancel: CancellationToken,
+    delivery: tokio::task::JoinHandle<Result<(), DeliveryError>>,
+}
+
+impl Agent {
+    pub(crate) fn start(folder: &Path, config: &Config) -> Self {
+        let telemetry = Arc::new(Telemetry::default());
+        let (store, reader, thread) =
+            Store::open(&config.store, folder, Arc::clone(&telemetry)).expect("a usable folder");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let cancel = CancellationToken::new();
+        let webhooks = Webhooks::compile(config).expect("valid webhooks");
+        let delivery = delivery::run(webhooks, store.clone(), Arc::clone(&telemetry), cancel.clone());
+        let delivery = runtime.spawn(delivery);
+        Self { store, reader, telemetry, thread, runtime, cancel, delivery }
+    }
+
+    /// Commits a state for these webhooks.
+    pub(crate) fn commit(&self, event: &Event, webhooks: &[&str]) {
+        self.store.commit_blocking(new(event, webhooks, None)).expect("committed");
+    }
+
+    /// The only message to a webhook, once it has that status.
+    pub(crate) fn delivery(&self, webhook: &str, status: DeliveryStatus) -> Delivery {
+        let webhook = WebhookId::parse(webhook).expect("a slug");
+        let filter = DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() };
+        let began = Instant::now();
+        loop {
+            let found = self.reader.deliveries(&filter, 2).expect("readable").items;
+            if let [delivery] = &found[..]
+                && delivery.status == status
+            {
+                return delivery.clone();
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "no {status:?} among {found:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn attempts(&self, delivery: &Delivery) -> Vec<Attempt> {
+        self.reader.attempts(delivery.id).expect("readable")
+    }
+
+    pub(crate) fn stop(self) {
+        self.cancel.cancel();
+        self.runtime.block_on(self.delivery).expect("no panic").expect("no error");
+        drop(self.store);
+        self.thread.join().expect("no panic").expect("no error");
+    }
+}
+
+pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewEvent {
+    let rule = RuleRef { id: RULE_ID, name: RULE_NAME.to_owned() };
+    let webhook = |id: &&str| WebhookId::parse(id).expect("a slug");
+    let planned = |id| PlannedDelivery { webhook: webhook(id), rule: rule.clone() };
+    NewEvent {
+        event: event.clone(),
+        deliveries: webhooks.iter().map(planned).collect(),
+        picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+    }
+}
+
+/// A person at the front door, whom nobody looked at yet.
+pub(crate) fn event() -> Event {
+    let at = UtcMillis::now();
+    let event = json!({
+        "id": EventId::new(at), "type": "object.detected", "seq": 1, "state": "start",
+        "occurred_at": at, "recorded_at": null, "customer": null,
+        "camera": {
+            "id": "front_door", "uuid": "550e8400-e29b-41d4-a716-446655440002",
+            "name": "Front Door", "source_type": "rtsp",
+        },
+        "track_id": EventId::new(at), "label": "person", "class": "person",
+        "score": 0.92, "top_score": 0.95, "box": [0.4, 0.2, 0.6, 0.9],
+        "zones": {"current": ["porch"], "entered": ["porch"]},
+        "start_time": at, "end_time": null, "stationary": false,
+        "description": "A person at Front Door", "enriched_description": null,
+        "recognition": null, "anomaly": null,
+        "thumbnail": {
+            "url": null, "sha256": "", "width": 640, "height": 360,
+            "captured_at": at, "box": [0.4, 0.2, 0.6, 0.9],
+        },
+        "stale_after_s": 120, "test": false, "data": {},
+    });
+    serde_json::from_value(event).expect("an event")
+}
