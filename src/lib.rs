@@ -1,5 +1,6 @@
 //! Porchlight: from a camera to a webhook that arrives.
 
+pub mod api;
 pub mod app;
 pub mod capture;
 pub mod cli;
@@ -17,3 +18,4 @@ pub mod rules;
 pub mod store;
 pub mod telemetry;
 pub mod track;
+pub mod web;

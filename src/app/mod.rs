@@ -4,9 +4,11 @@
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
 mod images;
+mod inspector;
 mod pace;
 mod pipeline;
 mod replay;
 
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
+pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};

@@ -6,7 +6,7 @@ use crate::model::{Label, Rect};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) rect: Rect,
-    /// `None` for a detection of no home class: something is there, but what?
+    /// `None` where no home class is known (yet): something is there, but what?
     pub(super) label: Option<Label>,
     /// How far (in its own size) the thing may be from where it is expected; detections have none.
     pub(super) reach: f32,
@@ -38,7 +38,8 @@ pub(super) fn associate(tracks: &[Candidate], detections: &[Candidate]) -> Vec<(
 
 /// `None` when it cannot be the same thing, else higher for better: overlap, nearness, similar size.
 fn likeness(track: &Candidate, detection: &Candidate) -> Option<f32> {
-    if detection.label.is_some() && track.label != detection.label {
+    let named = track.label.is_some() && detection.label.is_some();
+    if named && track.label != detection.label {
         return None;
     }
     let (a, b) = (track.rect, detection.rect);
@@ -48,8 +49,9 @@ fn likeness(track: &Candidate, detection: &Candidate) -> Option<f32> {
     let (width, height) = ((a.width() + b.width()) / 2.0, (a.height() + b.height()) / 2.0);
     let ((ax, ay), (bx, by)) = (a.center(), b.center());
     let distance = ((ax - bx) / width.max(f32::EPSILON)).hypot((ay - by) / height.max(f32::EPSILON));
-    let overlapping = iou > if detection.label.is_some() { 0.1 } else { 0.35 } && size_ratio > 0.15;
-    let near = detection.label.is_some() && distance < track.reach && size_ratio > 0.4;
+    // Without two names, place alone must do.
+    let overlapping = iou > if named { 0.1 } else { 0.3 } && size_ratio > 0.15;
+    let near = named && distance < track.reach && size_ratio > 0.4;
     (overlapping || near).then(|| 2.0 * iou + 0.5 * (1.0 - distance / (1.0 + distance)) + 0.25 * size_ratio)
 }
 

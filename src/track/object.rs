@@ -1,6 +1,7 @@
 //! One track: where it is, where it is going, whether it rests, and its best picture.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,9 @@ use crate::model::{
 const MOVED: f32 = 0.5;
 /// ... in this many detections in a row.
 const MOVED_HITS: u32 = 2;
+/// The scores of its label add up to at least this before an object has a name: three believable looks, or two good ones among
+/// others in which the model had no word for it.
+const EVIDENCE: f32 = 1.0;
 /// An object that rests may tremble by this much.
 const REST: f32 = 0.2;
 /// Weight of the newest detection in the position.
@@ -27,12 +31,10 @@ const GONE_AFTER: Duration = Duration::from_secs(20);
 const CLEARLY_BETTER: f32 = 1.3;
 
 /// A tracked thing.
-#[derive(Debug)]
 pub(super) struct Object {
     pub(super) id: TrackId,
-    pub(super) label: Label,
-    /// Sum of scores by class: the model's opinion over the whole life.
-    votes: BTreeMap<Arc<str>, f32>,
+    /// Sum of scores by home class: the model's opinion over the whole life.
+    votes: BTreeMap<(Label, Arc<str>), f32>,
     pub(super) rect: Rect,
     /// Per second.
     velocity: (f32, f32),
@@ -58,14 +60,14 @@ pub(super) struct Object {
     sent_quality: f32,
     sent_score: f32,
     sent_at: Option<Instant>,
+    told_as: Option<Label>,
 }
 
 impl Object {
-    pub(super) fn new(detection: &Detection, label: Label, examination: &Examination) -> Self {
+    pub(super) fn new(detection: &Detection, examination: &Examination) -> Self {
         let captured = examination.frame.captured;
         let mut object = Self {
             id: TrackId::new(captured.utc),
-            label,
             votes: BTreeMap::new(),
             rect: detection.rect,
             velocity: (0.0, 0.0),
@@ -87,6 +89,7 @@ impl Object {
             sent_quality: 0.0,
             sent_score: 0.0,
             sent_at: None,
+            told_as: None,
         };
         object.count(detection, examination);
         object
@@ -147,17 +150,11 @@ impl Object {
 
     fn count(&mut self, detection: &Detection, examination: &Examination) {
         self.hits += 1;
-        if detection.label.is_some() {
+        if let Some(label) = detection.label {
             self.top_score = self.top_score.max(detection.score);
-            *self.votes.entry(Arc::clone(&detection.class)).or_default() += detection.score;
+            *self.votes.entry((label, Arc::clone(&detection.class))).or_default() += detection.score;
         }
-        let touched = |moving: &Rect| {
-            let common = moving.intersection(&detection.rect).area();
-            common > 0.1 * detection.rect.area() || common > 0.5 * moving.area()
-        };
-        if examination.motion.boxes.iter().any(touched) {
-            self.with_motion += 1;
-        }
+        self.with_motion += u32::from(in_motion(&detection.rect, examination));
     }
 
     fn judge_movement(&mut self, settings: &config::Track, at: Instant) {
@@ -220,8 +217,9 @@ impl Object {
     pub(super) fn is_gone(&self, settings: &config::Track, at: Instant) -> bool {
         let unseen = at.saturating_duration_since(self.last_seen.at);
         if !self.is_born(settings) {
+            let old = at.saturating_duration_since(self.first_seen.at) > settings.birth_window;
             return self.vain_looks > 0 && unseen > settings.birth_window / 2
-                || at.saturating_duration_since(self.first_seen.at) > settings.birth_window;
+                || old && self.with_motion * 2 < self.hits;
         }
         if self.stationary {
             return self.vain_looks >= VAIN_LOOKS && unseen >= GONE_AFTER;
@@ -236,9 +234,32 @@ impl Object {
         !self.stationary && at.saturating_duration_since(self.last_seen.at) > settings.lost_after / 2
     }
 
-    /// Whether it has been found often enough to exist.
+    /// Whether it has been found often enough to exist, and surely enough to have a name.
     pub(super) fn is_born(&self, settings: &config::Track) -> bool {
-        self.hits >= settings.birth_hits
+        self.hits >= settings.birth_hits && self.evidence() >= EVIDENCE
+    }
+
+    /// Whether one look at least was believable.
+    pub(super) fn is_believed(&self, min_score: f32) -> bool {
+        self.top_score >= min_score
+    }
+
+    /// What it was told to be, else the home label with the most votes, if there is any vote.
+    pub(super) fn label(&self) -> Option<Label> {
+        self.told_as.or_else(|| self.favourite())
+    }
+
+    fn favourite(&self) -> Option<Label> {
+        self.labels().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(label, _)| label)
+    }
+
+    fn evidence(&self) -> f32 {
+        self.labels().map(|(_, sum)| sum).fold(0.0, f32::max)
+    }
+
+    fn labels(&self) -> impl Iterator<Item = (Label, f32)> {
+        let sum = |label| self.votes.iter().filter(|((l, _), _)| *l == label).map(|(_, sum)| sum).sum();
+        Label::ALL.into_iter().map(move |label| (label, sum(label))).filter(|(_, sum)| *sum > 0.0)
     }
 
     /// Whether this object has become an event.
@@ -255,7 +276,8 @@ impl Object {
     }
 
     /// Marks the news as told and hands out the best picture, if there is one better than the last.
-    pub(super) fn tell(&mut self, at: Instant) -> Option<Shot> {
+    pub(super) fn tell(&mut self, label: Label, at: Instant) -> Option<Shot> {
+        self.told_as = Some(label);
         self.sent_at = Some(at);
         self.zone_entered = false;
         let (quality, shot) = self.best.take()?;
@@ -264,17 +286,19 @@ impl Object {
         Some(shot)
     }
 
-    /// The class with the most votes.
-    fn class(&self) -> Arc<str> {
-        let top = self.votes.iter().max_by(|a, b| a.1.total_cmp(b.1));
-        top.map_or_else(|| self.label.as_str().into(), |(class, _)| Arc::clone(class))
+    /// The class with the most votes within a label.
+    fn class(&self, label: Label) -> Arc<str> {
+        let of_label = self.votes.iter().filter(|((l, _), _)| *l == label);
+        let top = of_label.max_by(|a, b| a.1.total_cmp(b.1));
+        top.map_or_else(|| label.as_str().into(), |((_, class), _)| Arc::clone(class))
     }
 
-    pub(super) fn snapshot(&self) -> TrackSnapshot {
+    /// The object as others know it. `label` is [`Self::label`], which an object that is told about has.
+    pub(super) fn snapshot(&self, label: Label) -> TrackSnapshot {
         TrackSnapshot {
             id: self.id,
-            label: self.label,
-            class: self.class(),
+            label,
+            class: self.class(label),
             score: self.sent_score,
             top_score: self.top_score,
             rect: self.rect.clamped(),
@@ -284,6 +308,31 @@ impl Object {
             last_seen: self.last_seen,
         }
     }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rect { x1, y1, x2, y2 } = self.rect;
+        let id = self.id.to_string();
+        let label = self.label().map_or("something", Label::as_str);
+        write!(f, "{label} {} [{x1:.2} {y1:.2} {x2:.2} {y2:.2}]", &id[id.len() - 4..])?;
+        write!(
+            f,
+            " hits {} motion {} away {} vain {}",
+            self.hits, self.with_motion, self.away, self.vain_looks
+        )?;
+        let flags = [(self.moved, " moved"), (self.stationary, " at rest"), (self.is_told(), " told")];
+        flags.iter().filter(|(set, _)| *set).try_for_each(|(_, flag)| f.write_str(flag))
+    }
+}
+
+/// Whether a good part of the box moves.
+pub(super) fn in_motion(rect: &Rect, examination: &Examination) -> bool {
+    let touched = |moving: &Rect| {
+        let common = moving.intersection(rect).area();
+        common > 0.1 * rect.area() || common > 0.5 * moving.area()
+    };
+    examination.motion.boxes.iter().any(touched)
 }
 
 /// What goes out of sight here has left.

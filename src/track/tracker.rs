@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::associate::{Candidate, associate};
-use super::object::Object;
+use super::object::{Object, in_motion};
 use crate::config;
 use crate::model::{
     Camera, Captured, Detection, Examination, Focus, Label, Polygon, Rect, Shot, TrackChange, TrackUpdate,
@@ -80,6 +80,13 @@ impl Tracker {
                 self.last_whole = Some(captured.at);
             }
             self.follow(examination);
+            tracing::trace!(
+                camera = %self.camera.slug,
+                frame = examination.frame.number,
+                detections = ?examination.detections.iter().map(brief).collect::<Vec<_>>(),
+                objects = ?self.objects,
+                "examined"
+            );
         }
         self.bury(captured).into_iter().chain(self.tell(captured)).collect()
     }
@@ -88,7 +95,7 @@ impl Tracker {
     pub fn finish(&mut self, at: Captured) -> Vec<TrackUpdate<Shot>> {
         self.remembered.clear();
         let told: Vec<Object> = self.objects.drain(..).filter(Object::is_told).collect();
-        told.into_iter().map(|object| self.ended(object, at)).collect()
+        told.into_iter().filter_map(|object| self.ended(object, at)).collect()
     }
 
     fn follow(&mut self, examination: &Examination) {
@@ -104,11 +111,13 @@ impl Tracker {
             (0..self.objects.len()).partition(|&index| self.objects[index].is_hidden(&self.settings, at));
 
         // What is in sight comes first; what was out of sight may only be what nothing else explains.
-        let left = self.pair(&mut visible, strong, examination);
-        self.pair(&mut visible, faint, examination);
-        self.pair(&mut visible, unnamed, examination);
+        let mut left = self.pair(&mut visible, strong, examination);
+        let mut weak = self.pair(&mut visible, faint, examination);
+        weak.extend(self.pair(&mut visible, unnamed, examination));
         let mut missing = hidden;
-        let left = self.pair(&mut missing, left, examination);
+        left = self.pair(&mut missing, left, examination);
+        // What is not believed may still be the beginning of something, if it moves.
+        left.extend(weak.into_iter().filter(|detection| in_motion(&detection.rect, examination)));
         missing.extend(visible);
         for index in missing {
             let expected = self.objects[index].expected(at).clamped();
@@ -149,7 +158,7 @@ impl Tracker {
 
     fn candidate(&self, index: usize, at: Instant) -> Candidate {
         let object = &self.objects[index];
-        Candidate { rect: object.expected(at), label: Some(object.label), reach: object.reach() }
+        Candidate { rect: object.expected(at), label: object.label(), reach: object.reach() }
     }
 
     /// A resting object behind another one is not gone.
@@ -162,16 +171,22 @@ impl Tracker {
 
     /// A detection that no track explains: something known that was lost, a part of something known, or something new.
     fn welcome(&mut self, detection: &Detection, examination: &Examination) {
-        let (thing, Some(label)) = (thing(detection), detection.label) else { return };
-        let part_of_known = self.objects.iter().any(|object| {
-            object.last_seen.at == examination.frame.captured.at
-                && object.label == label
-                && thing.rect.share_inside(&object.rect) > INSIDE_KNOWN
-                && thing.rect.area() < 0.8 * object.rect.area()
+        let thing = thing(detection);
+        let believed = detection.label.is_some() && detection.score >= self.min_score;
+        // What is not believed begins something only where there is nothing yet: next to somebody it is a shadow or a bag.
+        let at = examination.frame.captured.at;
+        let part_of_known = self.objects.iter().any(|object| match believed {
+            true => {
+                object.last_seen.at == at
+                    && object.label() == thing.label
+                    && thing.rect.share_inside(&object.rect) > INSIDE_KNOWN
+                    && thing.rect.area() < 0.8 * object.rect.area()
+            }
+            false => thing.rect.intersection(&object.expected(at).grown(0.2)).area() > 0.0,
         });
         let ridden = matches!(&*detection.class, "bicycle" | "motorcycle")
             && self.objects.iter().any(|object| {
-                object.label == Label::Person
+                object.label() == Some(Label::Person)
                     && !object.stationary
                     && thing.rect.share_inside(&object.expected(examination.frame.captured.at).grown(0.2))
                         > 0.25
@@ -182,13 +197,13 @@ impl Tracker {
         let again = self
             .remembered
             .iter()
-            .position(|object| object.label == label && object.rect.iou(&thing.rect) > SAME_PLACE);
+            .position(|object| object.label() == thing.label && object.rect.iou(&thing.rect) > SAME_PLACE);
         let object = match again.and_then(|index| self.remembered.remove(index)) {
             Some(mut known) => {
                 known.found(detection, examination, &self.settings, &self.zones);
                 known
             }
-            None => Object::new(detection, label, examination),
+            None => Object::new(detection, examination),
         };
         self.objects.push(object);
     }
@@ -204,7 +219,7 @@ impl Tracker {
             if object.stationary && object.is_born(&self.settings) {
                 self.remembered.push_back(object);
             } else if object.is_told() {
-                updates.push(self.ended(object, captured));
+                updates.extend(self.ended(object, captured));
             }
         }
         let remember: Duration = self.settings.remember;
@@ -213,7 +228,7 @@ impl Tracker {
                 || at.saturating_duration_since(oldest.last_seen.at) > remember
         }) {
             let forgotten = self.remembered.pop_front().filter(Object::is_told);
-            updates.extend(forgotten.map(|object| self.ended(object, captured)));
+            updates.extend(forgotten.and_then(|object| self.ended(object, captured)));
         }
         updates
     }
@@ -221,27 +236,36 @@ impl Tracker {
     fn tell(&mut self, captured: Captured) -> Vec<TrackUpdate<Shot>> {
         let mut updates = Vec::new();
         for object in &mut self.objects {
-            let wanted = self.events.labels.contains(&object.label);
+            let Some(label) = object.label() else { continue };
+            let wanted = self.events.labels.contains(&label) && object.is_believed(self.min_score);
             let new = !object.is_told() && object.moved && object.is_born(&self.settings);
             let change = match (wanted && new, object.has_news(self.events.update_interval, captured.at)) {
                 (true, _) => TrackChange::Started,
                 (false, true) => TrackChange::Improved,
                 (false, false) => continue,
             };
-            let shot = object.tell(captured.at);
-            let track = object.snapshot();
+            let shot = object.tell(label, captured.at);
+            let track = object.snapshot(label);
             updates.push(TrackUpdate { camera: Arc::clone(&self.camera), change, track, shot, at: captured });
         }
         updates
     }
 
-    fn ended(&self, mut object: Object, at: Captured) -> TrackUpdate<Shot> {
-        let shot = object.tell(at.at);
-        let (camera, track) = (Arc::clone(&self.camera), object.snapshot());
-        TrackUpdate { camera, change: TrackChange::Ended, track, shot, at }
+    /// The last word about an object that was told about (and so has a label).
+    fn ended(&self, mut object: Object, at: Captured) -> Option<TrackUpdate<Shot>> {
+        let label = object.label()?;
+        let (camera, shot) = (Arc::clone(&self.camera), object.tell(label, at.at));
+        let track = object.snapshot(label);
+        Some(TrackUpdate { camera, change: TrackChange::Ended, track, shot, at })
     }
 }
 
 fn thing(detection: &Detection) -> Candidate {
     Candidate { rect: detection.rect, label: detection.label, reach: 0.0 }
+}
+
+/// For the trace: `car 0.45 [0.37 0.67 0.62 1.00]`.
+fn brief(detection: &Detection) -> String {
+    let Rect { x1, y1, x2, y2 } = detection.rect;
+    format!("{} {:.2} [{x1:.2} {y1:.2} {x2:.2} {y2:.2}]", detection.class, detection.score)
 }

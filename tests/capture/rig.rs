@@ -9,7 +9,7 @@ use porchlight::capture::{Capture, End, Failure, Patience, channel};
 use porchlight::config::{CameraConfig, Config};
 use porchlight::decode;
 use porchlight::model::{CameraState, Captured, Frame, Offline, Packet};
-use porchlight::telemetry::Telemetry;
+use porchlight::telemetry::{CameraLabel, Telemetry};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +87,7 @@ pub(crate) fn packets(path: &Path) -> Vec<Packet> {
 
 /// Time limits that make tests short.
 pub(crate) const HASTE: Patience = Patience {
-    connect: Duration::from_millis(1500),
+    connect: Duration::from_secs(3),
     stall: Duration::from_millis(900),
     first_pause: Duration::from_millis(100),
     longest_pause: Duration::from_millis(400),
@@ -97,7 +97,7 @@ pub(crate) const HASTE: Patience = Patience {
 
 /// A camera that runs until told to stop.
 pub(crate) struct Running {
-    pub(crate) telemetry: Arc<Telemetry>,
+    telemetry: Arc<Telemetry>,
     frames: Arc<Mutex<Vec<Shown>>>,
     camera: CameraConfig,
     cancel: CancellationToken,
@@ -136,6 +136,12 @@ impl Running {
 
     pub(crate) fn state(&self) -> CameraState {
         self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").state
+    }
+
+    /// Sessions opened so far.
+    pub(crate) fn sessions(&self) -> u64 {
+        let label = CameraLabel { camera: self.camera.slug().to_string() };
+        self.telemetry.metrics.capture_connections.get_or_create(&label).get()
     }
 
     pub(crate) fn wait_for_frames(&self, count: usize) {

@@ -53,21 +53,6 @@ impl Sim {
         assert!(!answer.is_empty() && !answer.starts_with("error"), "{command}: {answer}");
         answer.trim().to_owned()
     }
-
-    /// Sessions that are playing a mount.
-    pub(crate) fn playing(&self, mount: &str) -> u64 {
-        let stats: Value = serde_json::from_str(&self.ctl("stats")).expect("stats are JSON");
-        stats[mount]["playing"].as_u64().expect("the mount exists")
-    }
-
-    /// Waits until the server has put away what was torn down, which it does in its own time.
-    pub(crate) fn wait_for_playing(&self, mount: &str, count: u64) {
-        let deadline = Instant::now() + Duration::from_secs(3);
-        while self.playing(mount) != count {
-            assert!(Instant::now() < deadline, "{} sessions instead of {count}", self.playing(mount));
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
 }
 
 impl Drop for Sim {

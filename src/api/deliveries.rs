@@ -1,0 +1,64 @@
+//! `/api/v1/webhook-deliveries`: what was sent, to whom, and what became of it.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::ApiState;
+use super::events::MAX_LIMIT;
+use super::query::{self, Complaint, PathId, Query};
+use super::reply::Failure;
+use super::wire::{AttemptRow, DeliveryRow, List, list as wire_list};
+use crate::model::{DeliveryId, DeliveryStatus, WebhookId};
+use crate::store::DeliveryFilter;
+
+/// Messages of a page, unless asked otherwise.
+const DEFAULT_LIMIT: u64 = 50;
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    mut query: Query,
+) -> Result<Json<List<DeliveryRow>>, Failure> {
+    let limit = query.take("limit", |text| query::whole(text, 1, MAX_LIMIT)).unwrap_or(DEFAULT_LIMIT);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let filter = DeliveryFilter {
+        status: query.take("status", status),
+        webhook: query.take("webhook", webhook),
+        event: query.take("event", query::uuid),
+        before: query.take("cursor", query::uuid),
+    };
+    query.finish()?;
+    let page = state.read(move |reader| reader.deliveries(&filter, limit + 1)).await?;
+    Ok(Json(wire_list(page, limit, |delivery| delivery.id, DeliveryRow::from)))
+}
+
+pub(super) async fn one(
+    State(state): State<ApiState>,
+    PathId(id): PathId<DeliveryId>,
+) -> Result<Json<DeliveryRow>, Failure> {
+    let delivery = state.read(move |reader| reader.delivery(id)).await?.ok_or_else(unknown)?;
+    Ok(Json(delivery.into()))
+}
+
+pub(super) async fn attempts(
+    State(state): State<ApiState>,
+    PathId(id): PathId<DeliveryId>,
+) -> Result<Json<Value>, Failure> {
+    let found = state.read(move |reader| Ok((reader.delivery(id)?, reader.attempts(id)?))).await?;
+    let (Some(_), attempts) = found else { return Err(unknown()) };
+    let rows: Vec<_> = attempts.into_iter().map(AttemptRow::from).collect();
+    Ok(Json(json!({"items": rows})))
+}
+
+fn status(text: &str) -> Result<DeliveryStatus, Complaint> {
+    use DeliveryStatus::{Failed, Pending, Retrying, Success};
+    query::word(text, [Pending, Retrying, Success, Failed], DeliveryStatus::as_str)
+}
+
+fn webhook(text: &str) -> Result<WebhookId, Complaint> {
+    WebhookId::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
+}
+
+fn unknown() -> Failure {
+    Failure::NotFound("there is no such delivery".to_owned())
+}

@@ -1,0 +1,135 @@
+//! `/api/v1/health` for people and load balancers, `/metrics` for Prometheus. Both answer when the rest is busy.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::wire::state_word;
+use super::{ApiState, reply::Failure};
+use crate::model::{CameraState, DeliveryStatus, WebhookId};
+
+/// One piece of work that takes longer than this is worth telling. The longest honest ones (an inference on a slow board, a commit
+/// on a slow card) take a few seconds.
+const SLOW: Duration = Duration::from_secs(10);
+/// One piece of work that takes longer than this will not end.
+const HUNG: Duration = Duration::from_secs(60);
+/// Counting messages takes milliseconds.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the agent is.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    pub(super) status: &'static str,
+    pub(super) version: &'static str,
+    pub(super) uptime_s: u64,
+    cameras: BTreeMap<&'static str, usize>,
+    queue: Queue,
+    pub(super) problems: Vec<Problem>,
+    #[serde(skip)]
+    hung: bool,
+    /// Messages by webhook and status, for the page.
+    #[serde(skip)]
+    pub(super) deliveries: Vec<(WebhookId, DeliveryStatus, u64)>,
+}
+
+/// Something a person should look at.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    /// `camera`, `worker`, `store`.
+    kind: &'static str,
+    /// Which one.
+    id: String,
+    /// What is wrong.
+    detail: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.kind, self.id, self.detail)
+    }
+}
+
+/// Messages that are not delivered.
+#[derive(Debug, Default, Serialize)]
+struct Queue {
+    pending: u64,
+    retrying: u64,
+    failed: u64,
+}
+
+pub(super) async fn health(State(state): State<ApiState>) -> Response {
+    let health = look(&state).await;
+    // A hanging stage does not come back; whoever restarts containers should do so.
+    let status = if health.hung { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(health)).into_response()
+}
+
+pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
+    let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, open_metrics)], state.0.telemetry.render_metrics()).into_response()
+}
+
+/// Asks everybody.
+pub(super) async fn look(state: &ApiState) -> Health {
+    let mut problems = Vec::new();
+    let mut cameras: BTreeMap<_, _> =
+        ["online", "offline", "starting", "ended"].into_iter().map(|word| (word, 0)).collect();
+    for status in state.0.telemetry.cameras.all() {
+        *cameras.entry(state_word(&status.state)).or_default() += 1;
+        if let CameraState::Offline { reason, detail, .. } = status.state {
+            let detail = format!("{}: {detail}", reason.as_str());
+            problems.push(Problem { kind: "camera", id: status.camera.slug.to_string(), detail });
+        }
+    }
+    let hung = state.0.telemetry.stuck(HUNG);
+    if let Some(worker) = hung.clone().or_else(|| state.0.telemetry.stuck(SLOW)) {
+        let (limit, word) = if hung.is_some() { (HUNG, "hangs") } else { (SLOW, "is slow") };
+        let detail = format!("{word}: busy with one piece of work for more than {} s", limit.as_secs());
+        problems.push(Problem { kind: "worker", id: worker, detail });
+    }
+    let deliveries = match count(state).await {
+        Ok(deliveries) => deliveries,
+        Err(detail) => {
+            problems.push(Problem { kind: "store", id: "outbox".to_owned(), detail });
+            Vec::new()
+        }
+    };
+    Health {
+        status: if problems.is_empty() { "ok" } else { "degraded" },
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: state.0.started.elapsed().as_secs(),
+        cameras,
+        queue: queue(&deliveries),
+        problems,
+        hung: hung.is_some(),
+        deliveries,
+    }
+}
+
+async fn count(state: &ApiState) -> Result<Vec<(WebhookId, DeliveryStatus, u64)>, String> {
+    let counts = state.read(|reader| reader.delivery_counts());
+    match tokio::time::timeout(STORE_PATIENCE, counts).await {
+        Ok(Ok(counts)) => Ok(counts),
+        Ok(Err(Failure::Internal)) => Err("cannot be read; the agent's log says more".to_owned()),
+        Ok(Err(other)) => Err(format!("cannot be read: {other:?}")),
+        Err(_) => Err(format!("does not answer within {} s", STORE_PATIENCE.as_secs())),
+    }
+}
+
+fn queue(counts: &[(WebhookId, DeliveryStatus, u64)]) -> Queue {
+    let mut queue = Queue::default();
+    for (_, status, count) in counts {
+        match status {
+            DeliveryStatus::Pending => queue.pending += count,
+            DeliveryStatus::Retrying => queue.retrying += count,
+            DeliveryStatus::Failed => queue.failed += count,
+            DeliveryStatus::Success => {}
+        }
+    }
+    queue
+}

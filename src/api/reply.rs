@@ -1,0 +1,90 @@
+//! Answers to what cannot be done: `{"detail": "…"}`, and for wrong values the list that pydantic writes.
+
+use std::fmt::Display;
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// 404, with what there is not.
+    NotFound(String),
+    /// 422, with everything that is wrong with the request.
+    Invalid(Vec<Wrong>),
+    /// 413, with the limit.
+    TooLarge {
+        /// Accepted at most.
+        limit_bytes: usize,
+    },
+    /// 400: the body did not arrive.
+    Incomplete,
+    /// 503: no slot or no answer in time.
+    Busy,
+    /// 500; the log says why.
+    Internal,
+}
+
+/// One wrong value, where it stands and what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Wrong {
+    loc: [String; 2],
+    msg: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl Wrong {
+    /// `place`: `query` or `path`. `kind`: a word of pydantic's, for programs.
+    pub(super) fn new(place: &str, name: &str, msg: impl Into<String>, kind: &'static str) -> Self {
+        Self { loc: [place.to_owned(), name.to_owned()], msg: msg.into(), kind }
+    }
+}
+
+impl Failure {
+    /// Logs the cause; the client learns only that there was one.
+    pub(super) fn internal(error: impl Display) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::Internal
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound(detail) => detail_of(StatusCode::NOT_FOUND, &detail),
+            Self::Invalid(wrong) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": wrong}))).into_response()
+            }
+            Self::TooLarge { limit_bytes } => {
+                let detail = format!("the body is larger than {limit_bytes} bytes");
+                // What is left of the body is not read; the connection cannot be used again.
+                let close = [(header::CONNECTION, "close")];
+                (close, detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail)).into_response()
+            }
+            Self::Incomplete => detail_of(StatusCode::BAD_REQUEST, "the body did not arrive"),
+            Self::Busy => {
+                let later = [(header::RETRY_AFTER, "5")];
+                (later, detail_of(StatusCode::SERVICE_UNAVAILABLE, "busy; try again")).into_response()
+            }
+            Self::Internal => {
+                detail_of(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more")
+            }
+        }
+    }
+}
+
+pub(super) async fn no_such_route(uri: Uri) -> Response {
+    detail_of(StatusCode::NOT_FOUND, &format!("there is nothing at {}", uri.path()))
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    detail_of(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
+}
+
+fn detail_of(status: StatusCode, detail: &str) -> Response {
+    (status, Json(json!({"detail": detail}))).into_response()
+}

@@ -1,0 +1,149 @@
+//! The JSON of the API, but for the event, which is [`crate::model::Event`] itself.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::model::{
+    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, EventId, Offline, SourceType, UtcMillis,
+};
+use crate::store::Page;
+use crate::telemetry::CameraStatus;
+
+/// A piece of a list, newest first.
+#[derive(Debug, Serialize)]
+pub(super) struct List<T> {
+    items: Vec<T>,
+    /// The cursor of the next piece; null at the end.
+    next: Option<String>,
+}
+
+/// The first `limit` of a page that was asked for with one item more: the last one only tells that there is a next page.
+pub(super) fn list<T, C: ToString, W>(
+    page: Page<T, C>,
+    limit: usize,
+    cursor: impl Fn(&T) -> C,
+    wire: impl Fn(T) -> W,
+) -> List<W> {
+    let more = page.items.len() > limit;
+    let mut items = page.items;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|item| cursor(item).to_string());
+    List { items: items.into_iter().map(wire).collect(), next }
+}
+
+/// A camera without its address.
+#[derive(Debug, Serialize)]
+pub(super) struct CameraRow {
+    id: String,
+    uuid: Uuid,
+    name: String,
+    source_type: SourceType,
+    state: &'static str,
+    reason: Option<Offline>,
+    detail: Option<String>,
+    attempts: Option<u32>,
+    since: UtcMillis,
+    last_frame: Option<UtcMillis>,
+    frames_decoded: u64,
+    width: Option<usize>,
+    height: Option<usize>,
+}
+
+impl From<CameraStatus> for CameraRow {
+    fn from(status: CameraStatus) -> Self {
+        let state = state_word(&status.state);
+        let (reason, detail, attempts) = match status.state {
+            CameraState::Offline { reason, detail, attempts } => (Some(reason), Some(detail), Some(attempts)),
+            CameraState::Starting | CameraState::Online | CameraState::Ended => (None, None, None),
+        };
+        Self {
+            id: status.camera.slug.to_string(),
+            uuid: status.camera.uuid,
+            name: status.camera.name.clone(),
+            source_type: status.camera.source_type,
+            state,
+            reason,
+            detail,
+            attempts,
+            since: status.since,
+            last_frame: status.last_frame,
+            frames_decoded: status.frames_decoded,
+            width: status.size.map(|(width, _)| width),
+            height: status.size.map(|(_, height)| height),
+        }
+    }
+}
+
+/// `starting`, `online`, `offline`, `ended`.
+pub(super) fn state_word(state: &CameraState) -> &'static str {
+    match state {
+        CameraState::Starting => "starting",
+        CameraState::Online => "online",
+        CameraState::Offline { .. } => "offline",
+        CameraState::Ended => "ended",
+    }
+}
+
+/// A message to a webhook.
+#[derive(Debug, Serialize)]
+pub(super) struct DeliveryRow {
+    id: DeliveryId,
+    event_id: EventId,
+    seq: u32,
+    webhook: String,
+    rule: Rule,
+    status: DeliveryStatus,
+    attempts: u32,
+    created_at: UtcMillis,
+    next_at: Option<UtcMillis>,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rule {
+    id: Uuid,
+    name: String,
+}
+
+impl From<Delivery> for DeliveryRow {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            id: delivery.id,
+            event_id: delivery.event_id,
+            seq: delivery.seq,
+            webhook: delivery.webhook.to_string(),
+            rule: Rule { id: delivery.rule.id, name: delivery.rule.name },
+            status: delivery.status,
+            attempts: delivery.attempts,
+            created_at: delivery.created_at,
+            next_at: delivery.next_at,
+            last_error: delivery.last_error,
+        }
+    }
+}
+
+/// One request of a message.
+#[derive(Debug, Serialize)]
+pub(super) struct AttemptRow {
+    number: u32,
+    started_at: UtcMillis,
+    duration_ms: u64,
+    status_code: Option<u16>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    response_body: Option<String>,
+}
+
+impl From<Attempt> for AttemptRow {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            started_at: attempt.started_at,
+            duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+            status_code: attempt.status_code,
+            error_code: attempt.error_code,
+            error_message: attempt.error_message,
+            response_body: attempt.response_body,
+        }
+    }
+}
