@@ -90,7 +90,9 @@ fn rtsp(
         section.wrong("source", "holds a user and so do username/password; keep one of them");
     }
     if username.is_none() && password.is_some() {
-        section.wrong("username", "is missing beside the password");
+        let keys = ["password", "password_env", "password_file"];
+        let key = keys.into_iter().find(|key| section.has(key)).unwrap_or("username");
+        section.wrong(key, "there is no username beside it");
     }
     let credentials = match (in_url, username) {
         (Some((username, password)), _) => Some(Credentials { username, password: password.into() }),
@@ -126,20 +128,22 @@ const POLYGON: &str = "a polygon is at least three points [x, y], each from 0 to
 
 fn polygons(section: &Section<'_>, key: &str) -> Vec<Polygon> {
     let corners: Vec<Vec<(f32, f32)>> = section.optional(key).unwrap_or_default();
-    let polygon = |corners| {
+    let several = corners.len() > 1;
+    let polygon = |(index, corners)| {
         let polygon = Polygon::new(corners);
         if polygon.is_none() {
-            section.wrong(key, POLYGON);
+            let which = if several { format!("number {}: ", index + 1) } else { String::new() };
+            section.wrong(key, format!("{which}{POLYGON}"));
         }
         polygon
     };
-    corners.into_iter().filter_map(polygon).collect()
+    corners.into_iter().enumerate().filter_map(polygon).collect()
 }
 
 fn zones(section: Section<'_>) -> BTreeMap<String, Polygon> {
     let mut zones = BTreeMap::new();
     for name in section.free_keys() {
-        let corners: Vec<(f32, f32)> = section.optional(&name).unwrap_or_default();
+        let Some(corners) = section.optional::<Vec<(f32, f32)>>(&name) else { continue };
         match Polygon::new(corners) {
             Some(polygon) => {
                 zones.insert(name, polygon);

@@ -141,7 +141,7 @@ fn parse(text: &str, folder: &Path) -> Result<Manifest, Vec<Problem>> {
     let report = Report::new(text);
     let empty = || Value::new(ValueInner::Table(Table::new()));
     let user = toml_span::parse(text).unwrap_or_else(|error| {
-        report.add(Some(error.span.start), String::new(), format!("is not TOML: {}", error.kind));
+        report.add(Some(error.span.start), String::new(), format!("is not TOML: {error}"));
         empty()
     });
     let no_defaults = empty();

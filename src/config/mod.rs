@@ -9,6 +9,7 @@ mod manifest;
 mod problem;
 mod read;
 mod section;
+mod value;
 mod webhooks;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,5 @@
 //! From TOML text to [`Config`], one function a table.
 
-use std::collections::HashSet;
 use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
-use super::section::{Report, Section};
+use super::section::{Report, Section, nearest};
 use super::webhooks::{rule, webhook};
 use super::{
     Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
@@ -25,7 +24,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let report = Report::new(text);
     let user = toml_span::parse(text).unwrap_or_else(|error| {
-        report.add(Some(error.span.start), String::new(), syntax_message(&error.kind));
+        report.add(Some(error.span.start), String::new(), syntax_message(&error, &report));
         Value::new(ValueInner::Table(Table::new()))
     });
     let defaults = toml_span::parse(DEFAULTS)
@@ -55,11 +54,22 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn syntax_message(kind: &ErrorKind) -> String {
-    match kind {
-        ErrorKind::DuplicateKey { key, .. } => format!("`{key}` is set twice"),
-        ErrorKind::DuplicateTable { name, .. } => format!("the table [{name}] is there twice"),
-        other => format!("is not TOML: {other}"),
+fn syntax_message(error: &toml_span::Error, report: &Report<'_>) -> String {
+    let first = |span: &toml_span::Span| {
+        report.line(span.start).map_or_else(String::new, |line| format!("; first in line {line}"))
+    };
+    match &error.kind {
+        ErrorKind::DuplicateKey { key, first: span } => format!("`{key}` is set twice{}", first(span)),
+        ErrorKind::DuplicateTable { name, first: span } => {
+            format!("the table [{name}] is there twice{}", first(span))
+        }
+        ErrorKind::InvalidCharInString('\n') | ErrorKind::UnterminatedString => {
+            "is not TOML: the text is not closed; a quote is missing".to_owned()
+        }
+        ErrorKind::Wanted { expected: "a value", .. } | ErrorKind::UnquotedString => {
+            "is not TOML: expected a value after `=`; text stands in quotes".to_owned()
+        }
+        _ => format!("is not TOML: {error}"),
     }
 }
 
@@ -173,9 +183,11 @@ fn inspector(section: Section<'_>) -> Inspector {
     inspector
 }
 
+const REFUSED: &str = "refused";
+
 /// Stands in for an id that was refused, so that reading can go on and find the other problems.
 pub(super) fn placeholder<T, E: std::fmt::Debug>(parse: impl Fn(&str) -> Result<T, E>) -> T {
-    parse("refused").expect("a plain word is a valid id")
+    parse(REFUSED).expect("a plain word is a valid id")
 }
 
 /// `front_door` -> `Front Door`.
@@ -190,11 +202,13 @@ pub(super) fn title(slug: &str) -> String {
 }
 
 pub(super) fn http_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("is not an address: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+    // `Url` reads `http:host` and `http:///host` as `http://host`; whoever wrote that meant something else.
+    let lower = text.to_ascii_lowercase();
+    let rest = ["http://", "https://"].iter().find_map(|start| lower.strip_prefix(start));
+    if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Err("must begin with http:// or https:// and name a host".to_owned());
     }
-    Ok(url)
+    Url::parse(text).map_err(|error| format!("is not an address: {error}"))
 }
 
 pub(super) fn label(text: &str) -> Result<Label, String> {
@@ -206,34 +220,34 @@ pub(super) fn label(text: &str) -> Result<Label, String> {
 
 /// Ids must be unique, and what is named must exist.
 fn check_references(config: &Config, root: &Section<'_>) {
-    fn twice<'a, T: std::hash::Hash + Eq + std::fmt::Display + 'a>(
-        root: &Section<'_>,
-        table: &str,
-        ids: impl Iterator<Item = &'a T>,
-    ) {
-        let mut seen = HashSet::new();
-        for id in ids {
-            if id.to_string() != "refused" && !seen.insert(id) {
-                root.wrong(table, format!("the id `{id}` is there twice"));
+    let cameras: Vec<&str> = config.cameras.iter().map(|camera| camera.slug().as_str()).collect();
+    let webhooks: Vec<&str> = config.webhooks.iter().map(|webhook| webhook.id.as_str()).collect();
+    let rules: Vec<&str> = config.rules.iter().map(|rule| rule.id.as_str()).collect();
+    for (table, ids) in [("camera", &cameras), ("webhook", &webhooks), ("rule", &rules)] {
+        for (index, id) in ids.iter().enumerate() {
+            let first = ids.iter().position(|other| other == id).filter(|first| *first < index);
+            if let Some(first) = first.filter(|_| *id != REFUSED) {
+                let message = format!("{table}[{}] has the id `{id}` already", first + 1);
+                root.wrong_in(table, index, "id", message);
             }
         }
     }
-    twice(root, "camera", config.cameras.iter().map(CameraConfig::slug));
-    twice(root, "webhook", config.webhooks.iter().map(|webhook| &webhook.id));
-    twice(root, "rule", config.rules.iter().map(|rule| &rule.id));
 
-    let cameras: HashSet<&CameraSlug> = config.cameras.iter().map(CameraConfig::slug).collect();
-    let webhooks: HashSet<&WebhookId> = config.webhooks.iter().map(|webhook| &webhook.id).collect();
-    let conditions = (config.webhooks.iter().map(|w| ("webhook", &w.id, &w.when)))
-        .chain(config.rules.iter().map(|r| ("rule", &r.id, &r.when)));
-    for (table, id, when) in conditions {
-        for slug in when.cameras.iter().filter(|slug| !cameras.contains(slug)) {
-            root.wrong(table, format!("`{id}` names the camera `{slug}`, which does not exist"));
+    let check = |table, index, key, named: &[&str], known: &[&str]| {
+        for name in named.iter().filter(|name| !known.contains(name)) {
+            let near = nearest(name, known.iter().copied());
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            root.wrong_in(table, index, key, format!("there is no `{name}`{hint}"));
         }
+    };
+    for (index, webhook) in config.webhooks.iter().enumerate() {
+        let named: Vec<&str> = webhook.when.cameras.iter().map(CameraSlug::as_str).collect();
+        check("webhook", index, "cameras", &named, &cameras);
     }
-    for rule in &config.rules {
-        for webhook in rule.webhooks.iter().filter(|webhook| !webhooks.contains(webhook)) {
-            root.wrong("rule", format!("`{}` names the webhook `{webhook}`, which does not exist", rule.id));
-        }
+    for (index, rule) in config.rules.iter().enumerate() {
+        let named: Vec<&str> = rule.when.cameras.iter().map(CameraSlug::as_str).collect();
+        check("rule", index, "cameras", &named, &cameras);
+        let named: Vec<&str> = rule.webhooks.iter().map(WebhookId::as_str).collect();
+        check("rule", index, "webhooks", &named, &webhooks);
     }
 }

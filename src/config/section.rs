@@ -1,11 +1,11 @@
 //! Reads tables of a parsed TOML file, layer over layer, and collects every problem instead of stopping at the first.
 //!
-//! A value comes from the first layer that has it: the user's table, then the defaults. Reading a key marks it as known;
-//! [`Section::finish`] reports what the user wrote and nobody read, with the nearest known key as a suggestion.
+//! A value comes from the first layer that has it: the user's table, the user's `[…_defaults]`, the built-in defaults. Reading
+//! a key marks it as known; [`Section::finish`] reports what the user wrote and nobody read, with the nearest known key as a
+//! suggestion. A problem is reported where its value was written.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -13,6 +13,7 @@ use toml_span::Value;
 use toml_span::value::Table;
 
 use super::problem::Problem;
+use super::value::{FromToml, kind};
 
 /// Collects problems while a file is read.
 pub(super) struct Report<'t> {
@@ -27,12 +28,17 @@ impl<'t> Report<'t> {
 
     /// `at` is a byte offset in the user's text.
     pub(super) fn add(&self, at: Option<usize>, key: impl Into<String>, message: impl Into<String>) {
-        let line = at.and_then(|at| self.text.get(..at)).map(|head| head.matches('\n').count() + 1);
+        let line = at.and_then(|at| self.line(at));
         let problem = Problem { line, key: key.into(), message: message.into() };
         let mut problems = self.problems.borrow_mut();
         if !problems.contains(&problem) {
             problems.push(problem);
         }
+    }
+
+    /// The line of a byte offset, from 1.
+    pub(super) fn line(&self, at: usize) -> Option<usize> {
+        self.text.get(..at).map(|head| head.matches('\n').count() + 1)
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {
@@ -42,95 +48,70 @@ impl<'t> Report<'t> {
     }
 }
 
-/// A type a TOML value can be read as.
-pub(super) trait FromToml: Sized {
-    /// For messages: "expected {WANTED}".
-    const WANTED: &'static str;
-    fn from_toml(value: &Value<'_>) -> Option<Self>;
-}
-
-impl FromToml for bool {
-    const WANTED: &'static str = "true or false";
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        value.as_bool()
-    }
-}
-
-impl FromToml for String {
-    const WANTED: &'static str = "text in quotes";
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        value.as_str().map(ToOwned::to_owned)
-    }
-}
-
-impl FromToml for f64 {
-    const WANTED: &'static str = "a number";
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        value.as_float().or_else(|| value.as_integer().map(|i| i as f64))
-    }
-}
-
-impl FromToml for u64 {
-    const WANTED: &'static str = "a whole number, not negative";
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        value.as_integer().and_then(|i| i.try_into().ok())
-    }
-}
-
-impl FromToml for (f32, f32) {
-    const WANTED: &'static str = "a point [x, y]";
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        match value.as_array()?.as_slice() {
-            [x, y] => Some((f64::from_toml(x)? as f32, f64::from_toml(y)? as f32)),
-            _ => None,
-        }
-    }
-}
-
-impl<T: FromToml> FromToml for Vec<T> {
-    const WANTED: &'static str = "a list in [ ]";
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        value.as_array()?.iter().map(T::from_toml).collect()
-    }
-}
-
 /// One table with its defaults.
 pub(super) struct Section<'s> {
     path: String,
-    user: Option<&'s Table<'s>>,
-    defaults: Vec<&'s Table<'s>>,
+    layers: Vec<Layer<'s>>,
     known: RefCell<Vec<String>>,
     report: &'s Report<'s>,
 }
 
+/// A table that may hold the value of a key.
+#[derive(Clone)]
+struct Layer<'s> {
+    table: &'s Table<'s>,
+    /// Where the user wrote it; `None` for built-in defaults.
+    path: Option<String>,
+}
+
+impl<'s> Layer<'s> {
+    fn inner(&self, key: &str) -> Option<Self> {
+        let path = self.path.as_ref().map(|path| join(path, key));
+        Some(Self { table: self.table.get(key)?.as_table()?, path })
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
 impl<'s> Section<'s> {
     pub(super) fn root(user: &'s Value<'s>, defaults: &'s Value<'s>, report: &'s Report<'s>) -> Self {
-        Self {
-            path: String::new(),
-            user: user.as_table(),
-            defaults: defaults.as_table().into_iter().collect(),
-            known: RefCell::default(),
-            report,
-        }
+        let user = user.as_table().map(|table| Layer { table, path: Some(String::new()) });
+        let defaults = defaults.as_table().map(|table| Layer { table, path: None });
+        Self::new(String::new(), user.into_iter().chain(defaults).collect(), report)
     }
 
-    /// The path of a key in this table, for messages.
-    pub(super) fn key(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    fn new(path: String, layers: Vec<Layer<'s>>, report: &'s Report<'s>) -> Self {
+        Self { path, layers, known: RefCell::default(), report }
     }
 
     /// Reports a problem with the value of `key`.
     pub(super) fn wrong(&self, key: &str, message: impl Into<String>) {
-        self.report.add(self.user_offset(key), self.key(key), message);
+        self.wrong_part(key, None, message);
     }
 
-    fn user_offset(&self, key: &str) -> Option<usize> {
-        self.user.and_then(|table| table.get(key)).map(|value| value.span.start)
+    /// The same, with the place of the part of the value that is wrong.
+    fn wrong_part(&self, key: &str, at: Option<usize>, message: impl Into<String>) {
+        let written = self.written().find_map(|(path, table)| Some((path, table.get(key)?)));
+        let path = written.map_or(self.path.as_str(), |(path, _)| path);
+        let at = at.or(written.map(|(_, value)| value.span.start));
+        self.report.add(at, join(path, key), message);
+    }
+
+    /// The user's layers.
+    fn written(&self) -> impl Iterator<Item = (&str, &'s Table<'s>)> {
+        self.layers.iter().filter_map(|layer| Some((layer.path.as_deref()?, layer.table)))
+    }
+
+    /// Whether any layer has the key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.layers.iter().any(|layer| layer.table.contains_key(key))
     }
 
     fn find(&self, key: &str) -> Option<&'s Value<'s>> {
         self.known.borrow_mut().push(key.to_owned());
-        self.user.into_iter().chain(self.defaults.iter().copied()).find_map(|table| table.get(key))
+        self.layers.iter().find_map(|layer| layer.table.get(key))
     }
 
     /// The value, if any layer has it and it is of the right type.
@@ -138,20 +119,27 @@ impl<'s> Section<'s> {
         let value = self.find(key)?;
         let read = T::from_toml(value);
         if read.is_none() {
-            let found = value.as_ref().type_str();
-            self.wrong(key, format!("expected {}, found {found}", T::WANTED));
+            let misfit = T::misfit(value);
+            let found = if std::ptr::eq(misfit, value) { ", found" } else { "; one of them is" };
+            let message = format!("expected {}{found} {}", T::wanted(), kind(misfit));
+            self.wrong_part(key, Some(misfit.span.start), message);
         }
         read
     }
 
-    /// The value; its absence is a problem (and `T::default()` stands in, so that reading can go on).
-    pub(super) fn required<T: FromToml + Default>(&self, key: &str) -> T {
+    /// The value; its absence is a problem.
+    pub(super) fn needed<T: FromToml>(&self, key: &str) -> Option<T> {
         if self.find(key).is_none() {
-            let at = self.user.and_then(|t| t.values().map(|v| v.span.start).min());
-            self.report.add(at, self.key(key), format!("is missing; expected {}", T::WANTED));
-            return T::default();
+            let at = self.written().find_map(|(_, table)| table.values().map(|v| v.span.start).min());
+            self.report.add(at, join(&self.path, key), format!("is missing; expected {}", T::wanted()));
+            return None;
         }
-        self.optional(key).unwrap_or_default()
+        self.optional(key)
+    }
+
+    /// The value; where it is wrong or absent `T::default()` stands in, so that reading can go on.
+    pub(super) fn required<T: FromToml + Default>(&self, key: &str) -> T {
+        self.needed(key).unwrap_or_default()
     }
 
     /// The value if it is text, without a word when it is something else: for keys that take a word or a list.
@@ -161,7 +149,7 @@ impl<'s> Section<'s> {
 
     /// A whole number within bounds.
     pub(super) fn whole<N: TryFrom<u64> + Copy>(&self, key: &str, range: RangeInclusive<u64>) -> N {
-        let value = self.required::<u64>(key);
+        let value = self.needed::<u64>(key).unwrap_or(*range.start());
         if !range.contains(&value) {
             self.wrong(key, format!("must be from {} to {}", range.start(), range.end()));
         }
@@ -171,11 +159,12 @@ impl<'s> Section<'s> {
 
     /// A number within bounds.
     pub(super) fn number(&self, key: &str, range: RangeInclusive<f64>) -> f64 {
-        let value = self.required::<f64>(key);
-        if !range.contains(&value) {
-            self.wrong(key, format!("must be from {} to {}", range.start(), range.end()));
+        let value = self.needed::<f64>(key).unwrap_or(*range.start());
+        if range.contains(&value) {
+            return value;
         }
-        value.clamp(*range.start(), *range.end())
+        self.wrong(key, format!("must be from {} to {}", range.start(), range.end()));
+        *range.start()
     }
 
     /// A number of seconds within bounds.
@@ -195,7 +184,7 @@ impl<'s> Section<'s> {
 
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> T {
-        let text = self.required::<String>(key);
+        let Some(text) = self.needed::<String>(key) else { return words[0].1 };
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return *value;
         }
@@ -215,74 +204,82 @@ impl<'s> Section<'s> {
         texts.iter().filter_map(parsed).collect()
     }
 
-    /// A secret from `{key}`, `{key}_env` or `{key}_file`; more than one of them is a problem.
+    /// A secret from `{key}`, `{key}_env` or `{key}_file`; more than one of them in one table is a problem. A table that has
+    /// one hides the others of its defaults.
     pub(super) fn secret(&self, key: &str) -> Option<SecretString> {
-        let (env_key, file_key) = (format!("{key}_env"), format!("{key}_file"));
-        let plain: Option<String> = self.optional(key);
-        let env: Option<String> = self.optional(&env_key);
-        let file: Option<String> = self.optional(&file_key);
-        if [&plain, &env, &file].iter().filter(|source| source.is_some()).count() > 1 {
-            self.wrong(key, format!("give only one of {key}, {env_key} and {file_key}"));
+        let keys = [key.to_owned(), format!("{key}_env"), format!("{key}_file")];
+        self.known.borrow_mut().extend(keys.iter().cloned());
+        let given =
+            |layer: &Layer<'_>| keys.iter().filter(|key| layer.table.contains_key(key.as_str())).count();
+        let layer = self.layers.iter().find(|layer| given(layer) > 0)?;
+        let [plain_key, env_key, file_key] = &keys;
+        if given(layer) > 1 {
+            let last = keys.iter().rfind(|key| layer.table.contains_key(key.as_str())).unwrap_or(plain_key);
+            self.wrong(last, format!("give only one of {plain_key}, {env_key} and {file_key}"));
+            return None;
         }
-        if let Some(name) = env {
-            return std::env::var(&name)
-                .map_err(|_| self.wrong(&env_key, format!("environment variable {name} is not set")))
-                .ok()
-                .map(SecretString::from);
+        let (key, source, text) = if layer.table.contains_key(plain_key.as_str()) {
+            (plain_key, "the text".to_owned(), Ok(self.optional::<String>(plain_key)?))
+        } else if layer.table.contains_key(env_key.as_str()) {
+            let name = self.optional::<String>(env_key)?;
+            let text = std::env::var(&name).map_err(|_| format!("environment variable {name} is not set"));
+            (env_key, format!("environment variable {name}"), text)
+        } else {
+            let path = self.optional::<String>(file_key)?;
+            let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"));
+            (file_key, path, text)
+        };
+        let text = text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
+        match text {
+            Err(message) => self.wrong(key, message),
+            // A receiver that checks signatures with an empty secret would believe anybody.
+            Ok(text) if text.is_empty() => self.wrong(key, format!("{source} is empty")),
+            Ok(text) => return Some(text.into()),
         }
-        if let Some(path) = file {
-            return std::fs::read_to_string(Path::new(&path))
-                .map_err(|error| self.wrong(&file_key, format!("cannot read {path}: {error}")))
-                .ok()
-                .map(|text| SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()));
-        }
-        plain.map(SecretString::from)
+        None
     }
 
     /// A table within this one.
     pub(super) fn section(&self, key: &str) -> Section<'s> {
         self.find(key);
-        let table = |layer: &'s Table<'s>| layer.get(key).and_then(Value::as_table);
-        if let Some(value) = self.user.and_then(|t| t.get(key)).filter(|v| v.as_table().is_none()) {
-            let found = value.as_ref().type_str();
-            self.wrong(key, format!("expected a table [{}], found {found}", self.key(key)));
+        for (path, table) in self.written() {
+            if let Some(value) = table.get(key).filter(|value| value.as_table().is_none()) {
+                let path = join(path, key);
+                let message = format!("expected a table [{path}], found {}", kind(value));
+                self.report.add(Some(value.span.start), path, message);
+            }
         }
-        Section {
-            path: self.key(key),
-            user: self.user.and_then(table),
-            defaults: self.defaults.iter().copied().filter_map(table).collect(),
-            known: RefCell::default(),
-            report: self.report,
-        }
+        let layers = self.layers.iter().filter_map(|layer| layer.inner(key)).collect();
+        Section::new(join(&self.path, key), layers, self.report)
     }
 
     /// The user's `[[key]]` tables, each over the user's and the built-in `[{key}_defaults]`.
     pub(super) fn sections(&self, key: &str) -> Vec<Section<'s>> {
-        let defaults_key = format!("{key}_defaults");
-        self.find(&defaults_key);
-        let layers = self.user.into_iter().chain(self.defaults.iter().copied());
-        let defaults: Vec<&Table<'_>> =
-            layers.filter_map(|layer| layer.get(defaults_key.as_str())?.as_table()).collect();
+        let defaults = self.section(&format!("{key}_defaults")).layers;
         let Some(value) = self.find(key) else { return Vec::new() };
         let Some(items) = value.as_array() else {
             self.wrong(key, format!("expected [[{key}]], with two brackets"));
             return Vec::new();
         };
-        let section = |(index, item): (usize, &'s Value<'s>)| Section {
-            path: format!("{}[{}]", self.key(key), index + 1),
-            user: item.as_table(),
-            defaults: defaults.clone(),
-            known: RefCell::default(),
-            report: self.report,
+        let section = |(index, item): (usize, &'s Value<'s>)| {
+            let path = entry(key, index);
+            let own = item.as_table().map(|table| Layer { table, path: Some(path.clone()) });
+            Section::new(path, own.into_iter().chain(defaults.iter().cloned()).collect(), self.report)
         };
         items.iter().enumerate().map(section).collect()
     }
 
+    /// Reports a problem with `key` of one of the `[[table]]` tables; `index` counts from 0.
+    pub(super) fn wrong_in(&self, table: &str, index: usize, key: &str, message: impl Into<String>) {
+        let item = self.find(table).and_then(Value::as_array).and_then(|items| items.get(index));
+        let value = item.and_then(Value::as_table).and_then(|table| table.get(key));
+        self.report.add(value.map(|v| v.span.start), join(&entry(table, index), key), message);
+    }
+
     /// All keys the user (or a default) wrote in this table, marked as known: for tables with free keys.
     pub(super) fn free_keys(&self) -> Vec<String> {
-        let layers = self.user.into_iter().chain(self.defaults.iter().copied());
-        let mut keys: Vec<String> =
-            layers.flat_map(|table| table.keys().map(|key| key.name.to_string())).collect();
+        let names = |layer: &Layer<'s>| layer.table.keys().map(|key| key.name.to_string());
+        let mut keys: Vec<String> = self.layers.iter().flat_map(names).collect();
         keys.sort();
         keys.dedup();
         self.known.borrow_mut().extend(keys.iter().cloned());
@@ -291,20 +288,34 @@ impl<'s> Section<'s> {
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
-        let known = self.known.into_inner();
-        for (key, value) in self.user.into_iter().flatten() {
-            if known.iter().any(|name| *name == key.name) {
-                continue;
+        let mut known = self.known.borrow().clone();
+        known.sort();
+        known.dedup();
+        for (path, table) in self.written() {
+            for (key, value) in table.iter().filter(|(key, _)| !known.iter().any(|name| *name == key.name)) {
+                let at = key.span.start.min(value.span.start);
+                let message = format!("unknown key; {}", hint(&key.name, &known));
+                self.report.add(Some(at), join(path, &key.name), message);
             }
-            let distance = |name: &&String| strsim::damerau_levenshtein(name, &key.name);
-            let near = known.iter().min_by_key(distance).filter(|name| distance(name) <= 3);
-            let path = if self.path.is_empty() {
-                key.name.to_string()
-            } else {
-                format!("{}.{}", self.path, key.name)
-            };
-            let hint = near.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-            self.report.add(Some(key.span.start.min(value.span.start)), path, format!("unknown key{hint}"));
         }
+    }
+}
+
+/// `camera[1]`: the way problems name the tables of a list.
+fn entry(table: &str, index: usize) -> String {
+    format!("{table}[{}]", index + 1)
+}
+
+/// Every third letter may be wrong; below that the words have nothing to do with each other.
+pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let limit = (word.chars().count() / 3).max(1);
+    let distance = |name: &str| strsim::damerau_levenshtein(name, word);
+    known.map(|name| (distance(name), name)).filter(|(far, _)| *far <= limit).min().map(|(_, name)| name)
+}
+
+fn hint(key: &str, known: &[String]) -> String {
+    match nearest(key, known.iter().map(String::as_str)) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("there are: {}", known.join(", ")),
     }
 }
