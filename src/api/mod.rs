@@ -42,7 +42,7 @@ use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
 
 pub use error::ApiError;
-pub use inspector::{SignatureCheck, Verifier};
+pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
 
 use inspector::Inspector;
 use reply::Failure;

@@ -4,11 +4,15 @@
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
 mod images;
+mod inspection;
 mod inspector;
 mod pace;
 mod pipeline;
 mod replay;
+mod run;
+mod watchdog;
 
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};
+pub use run::run;

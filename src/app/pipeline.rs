@@ -46,7 +46,7 @@ pub(crate) fn load_detector(config: &Config, telemetry: &Arc<Telemetry>) -> Resu
     let detector = Detector::open(&runtime, manifest, config.detect.threads)?;
     tracing::info!(
         model = %config.detect.model,
-        onnxruntime = %runtime.version(),
+        onnxruntime = runtime.build(),
         library = %runtime.path().display(),
         "detector ready"
     );

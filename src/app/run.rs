@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
-use super::watchdog;
+use super::{inspection, watchdog};
+use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Webhooks};
@@ -20,7 +20,7 @@ use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::model::NewEvent;
 use crate::rules::Rules;
-use crate::store::{Reader, Store, StoreError, StoreHandle};
+use crate::store::{Reader, Store, StoreHandle, StoreThread};
 use crate::telemetry::Telemetry;
 
 /// Draining takes at most this long; below the stop time-out of the service unit.
@@ -28,8 +28,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT, or until a stage fails.
 pub fn run(config: Config) -> Result<()> {
-    let webhooks = Webhooks::compile(&config)
-        .map_err(|problems| crate::config::ConfigError { file: None, problems })?;
+    let webhooks =
+        Webhooks::compile(&config).map_err(|problems| crate::config::ConfigError { file: None, problems })?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
     // Two threads serve all sockets: they wait, the stages' own threads work.
@@ -44,15 +44,18 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
     let listener = TcpListener::bind(config.api.listen).await.with_context(|| {
-        format!("cannot listen on {}; is another agent running? set api.listen to a free address", config.api.listen)
+        format!(
+            "cannot listen on {}; is another agent running? set api.listen to a free address",
+            config.api.listen
+        )
     })?;
     close_open_events(config, &store, &reader).await?;
     let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let api = crate::api::ApiState::new(config, &reader, &telemetry)?;
-    services.spawn(service("api", crate::api::serve(listener, api, cancel.clone())));
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspection::verifier(config));
+    services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let delivering = delivery::run(webhooks, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 
@@ -143,7 +146,7 @@ async fn watch(
     signals: &mut Signals,
     services: &mut JoinSet<(&'static str, Result<()>)>,
     pipeline: &Pipeline,
-    store: &JoinHandle<Result<(), StoreError>>,
+    store: &StoreThread,
     telemetry: &Telemetry,
 ) -> Result<()> {
     let mut tick = tokio::time::interval(watchdog::interval());

@@ -37,7 +37,7 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Run(args) => {
             let config = Config::load(&args.config)?;
             start_logging(log.unwrap_or(&config.log.level), config.log.format)?;
-            let _ = config;
+            crate::app::run(config)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Outbox(args) => outbox::run(&args),

@@ -26,7 +26,7 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
             Err(error) => json!({"name": name, "error": error.to_string()}),
         };
         let runtime = match &runtime {
-            Ok(runtime) => json!({"version": runtime.version(), "file": runtime.path(), "error": null}),
+            Ok(runtime) => json!({"build": runtime.build(), "file": runtime.path(), "error": null}),
             Err(error) => json!({"error": error.to_string()}),
         };
         let models: Vec<_> = models.iter().map(model).collect();
@@ -53,7 +53,7 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
         }
         println!("{table}");
         match &runtime {
-            Ok(runtime) => println!("ONNX Runtime {} ({})", runtime.version(), runtime.path().display()),
+            Ok(runtime) => println!("ONNX Runtime, build {}: {}", runtime.build(), runtime.path().display()),
             Err(error) => eprintln!("{error}"),
         }
     }

@@ -53,7 +53,7 @@ class Api:
         return self.items("/api/v1/events?limit=100")
 
     def deliveries(self):
-        return self.items("/api/v1/webhook-test/logs?limit=100")
+        return self.items("/api/v1/webhook-test/logs")
 
 
 def header(headers, name):
