@@ -13,6 +13,7 @@ mod value;
 mod webhooks;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -234,7 +235,7 @@ pub enum Source {
 }
 
 /// An RTSP address, its credentials taken out of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RtspSource {
     /// Without user and password.
     pub url: Url,
@@ -242,6 +243,14 @@ pub struct RtspSource {
     pub credentials: Option<Credentials>,
     /// How media travels.
     pub transport: Transport,
+}
+
+/// Without the query of the address: some cameras want the password there.
+impl fmt::Debug for RtspSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = (self.url.host_str(), self.url.port(), self.url.path(), self.transport);
+        f.debug_tuple("RtspSource").field(&fields).finish()
+    }
 }
 
 /// User and password of a camera.
@@ -287,7 +296,7 @@ pub struct Motion {
 }
 
 /// One webhook.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WebhookConfig {
     /// Name in the outbox.
     pub id: WebhookId,
@@ -315,6 +324,14 @@ pub struct WebhookConfig {
     pub retry_schedule: Option<Vec<Duration>>,
     /// Whether the certificate must be valid.
     pub verify_ssl: bool,
+}
+
+/// The host only of the address: many services have their secret in its path.
+impl fmt::Debug for WebhookConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = (&self.id, self.enabled, self.url.host_str(), &self.format, &self.when);
+        f.debug_tuple("WebhookConfig").field(&fields).finish_non_exhaustive()
+    }
 }
 
 /// One rule.

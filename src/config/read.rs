@@ -9,7 +9,7 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
-use super::section::{Report, Section, nearest};
+use super::section::{Report, Section, hint};
 use super::webhooks::{rule, webhook};
 use super::{
     Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
@@ -235,9 +235,8 @@ fn check_references(config: &Config, root: &Section<'_>) {
 
     let check = |table, index, key, named: &[&str], known: &[&str]| {
         for name in named.iter().filter(|name| !known.contains(name)) {
-            let near = nearest(name, known.iter().copied());
-            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            root.wrong_in(table, index, key, format!("there is no `{name}`{hint}"));
+            let hint = hint(name, known);
+            root.wrong_in(table, index, key, format!("there is no `{name}`; {hint}"));
         }
     };
     for (index, webhook) in config.webhooks.iter().enumerate() {

@@ -5,6 +5,7 @@
 //! suggestion. A problem is reported where its value was written.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -288,11 +289,11 @@ impl<'s> Section<'s> {
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
-        let mut known = self.known.borrow().clone();
-        known.sort();
-        known.dedup();
+        let known = self.known.borrow();
+        let known: Vec<&str> =
+            known.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
         for (path, table) in self.written() {
-            for (key, value) in table.iter().filter(|(key, _)| !known.iter().any(|name| *name == key.name)) {
+            for (key, value) in table.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
                 let at = key.span.start.min(value.span.start);
                 let message = format!("unknown key; {}", hint(&key.name, &known));
                 self.report.add(Some(at), join(path, &key.name), message);
@@ -306,16 +307,14 @@ fn entry(table: &str, index: usize) -> String {
     format!("{table}[{}]", index + 1)
 }
 
-/// Every third letter may be wrong; below that the words have nothing to do with each other.
-pub(super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+/// What to write instead of `word`: the nearest name, or which there are.
+pub(super) fn hint(word: &str, known: &[&str]) -> String {
+    // Every third letter may be wrong; beyond that the words have nothing to do with each other.
     let limit = (word.chars().count() / 3).max(1);
-    let distance = |name: &str| strsim::damerau_levenshtein(name, word);
-    known.map(|name| (distance(name), name)).filter(|(far, _)| *far <= limit).min().map(|(_, name)| name)
-}
-
-fn hint(key: &str, known: &[String]) -> String {
-    match nearest(key, known.iter().map(String::as_str)) {
-        Some(name) => format!("did you mean `{name}`?"),
+    let near = known.iter().map(|name| (strsim::damerau_levenshtein(name, word), name)).min();
+    match near.filter(|(distance, _)| *distance <= limit) {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "there are none".to_owned(),
         None => format!("there are: {}", known.join(", ")),
     }
 }
