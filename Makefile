@@ -59,13 +59,15 @@ check: ## what review would complain about: format, lints, documentation
 
 .PHONY: test
 test: ## all tests, with real networks, simulated cameras and real receivers
-	$(call step,1/4,installing what is missing)
+	$(call step,1/5,installing what is missing)
 	.ci/setup
-	$(call step,2/4,Rust: unit and integration tests)
+	$(call step,2/5,Rust: unit and integration tests)
 	cargo test --locked
-	$(call step,3/4,systemd unit)
+	$(call step,3/5,the detector against an independent decoder)
+	tests/reference/check $(TARGET_DIR)/debug/porchlight
+	$(call step,4/5,systemd unit)
 	systemd/check
-	$(call step,4/4,Python: what the demo decides by)
+	$(call step,5/5,Python: what the demo decides by)
 	$(PYTHON) -B -m unittest discover --start-directory tests/demo
 
 .PHONY: bench

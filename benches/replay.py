@@ -15,6 +15,7 @@ from pathlib import Path
 # Name and length in seconds; README.md of tests/footage says what they show.
 CLIPS = [("pedestrians.mp4", 60), ("bikes.mp4", 10), ("parked.mp4", 30), ("empty.mp4", 30)]
 ROW = "{:<16} {:>7} {:>9} {:>6} {:>8} {:>12} {:>8} {:>9}"
+FRAME_ROW = "{:<16} {:>8} {:>8} {:>8} {:>8} {:>17}"
 TAIL_LINES = 20
 
 
@@ -30,8 +31,10 @@ def main():
     if not chosen:
         sys.exit(f"bench: no such clip; there are: {', '.join(name for name, _ in CLIPS)}")
     print(ROW.format("clip", "video s", "looks", "events", "cpu s", "cpu / video", "faster", "peak MB"), flush=True)
+    frames = []
     for name, seconds in chosen:
         stats = replay(options.binary, footage() / name)
+        frames.append((name, per_frame(stats)))
         print(
             ROW.format(
                 name,
@@ -45,6 +48,35 @@ def main():
             ),
             flush=True,
         )
+    if chosen[0][0] == "pedestrians.mp4":
+        frames.insert(0, ("… at 640x360", per_frame(replay(options.binary, scaled(footage() / "pedestrians.mp4")))))
+    print("\nprocessor time in ms per frame; loop: motion, tracking, pictures, events")
+    print(FRAME_ROW.format("clip", "decode", "loop", "around", "network", "around / network"))
+    for name, columns in frames:
+        print(FRAME_ROW.format(name, *columns))
+
+
+def per_frame(stats):
+    """Milliseconds of processor time: decoding and motion for each frame they saw; tracking, pictures and events, what
+    surrounds the network, and the network for each examined frame; the surroundings as a share of the network."""
+
+    def cost(frames, *stages):
+        return 1000 * sum(stats["stages"][stage]["cpu_s"] for stage in stages) / max(frames, 1)
+
+    examined = stats["examined"]
+    decode = cost(stats["decoded"], "decode")
+    loop = cost(stats["stages"]["motion"]["count"], "motion") + cost(examined, "track", "analyse", "events")
+    around, network = cost(examined, "preprocess", "postprocess"), cost(examined, "inference")
+    return [f"{decode:.2f}", f"{loop:.2f}", f"{around:.2f}", f"{network:.1f}", f"{100 * around / max(network, 1e-9):.0f} %"]
+
+
+def scaled(clip):
+    """The clip at 640x360, the size that most substreams have."""
+    target = clip.with_name(f"bench-640x360-{clip.name}")
+    if not target.exists():
+        size = ["-vf", "scale=640:360", "-c:v", "libx264", "-bf", "0", "-g", "20", "-an"]
+        subprocess.run(["ffmpeg", "-v", "error", "-i", clip, *size, target], check=True)
+    return target
 
 
 def footage():

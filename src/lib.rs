@@ -1,21 +1,75 @@
-//! Porchlight: from a camera to a webhook that arrives.
+//! Porchlight: from a camera to a webhook that arrives. One process per site, data moves one way.
+//!
+//! ```text
+//! camera ─▶ capture ─▶ decode ─▶ motion ─▶ detect ─▶ track ─▶ recognise ─▶ events ─▶ rules ─▶ store ─▶ delivery ─▶ receiver
+//!           task per   thread per camera   thread `detect`     thread       thread `events`   thread   task
+//!           camera     `decode-<camera>`                       `analyse`                      `store`  `delivery`
+//! ```
+//!
+//! # What travels on the arrows
+//!
+//! | from -> to | type | queue, and what happens when it is full |
+//! |---|---|---|
+//! | capture -> decode | [`model::Packet`] | 60 a camera; live: drop to the next key frame, counted; replay: wait |
+//! | decode -> motion | [`model::Frame`] | function call |
+//! | motion -> detect | [`model::Observation`] | one slot a camera ([`detect::Inbox`]); newest wins, counted; replay: wait |
+//! | detect -> track | [`model::Examination`] | function call |
+//! | track -> recognise | [`model::TrackUpdate`] with a [`model::Shot`] | 16, blocks |
+//! | recognise -> events | [`model::TrackUpdate`] with a [`model::BestShot`] | 16, blocks |
+//! | events, rules -> store | [`model::NewEvent`] | 256, blocks; answers after the commit |
+//! | store -> delivery | a wake-up without data | delivery asks for due rows |
+//!
+//! # Invariants
+//!
+//! - Pictures are dropped before the detector and nowhere else, and are counted. From the store on nothing is lost, except
+//!   by a limit that the user set, and that is counted too.
+//! - An event is visible only after its picture is on the disk, and box and picture are of the same frame.
+//! - `(event id, seq)` is unique, and its body never changes: a repeated delivery repeats the same bytes.
+//! - Privacy masks are painted straight after decoding: no later stage ever sees what is under them.
+//! - Time is an argument. Both clocks are read at capture and travel on the frame: [`std::time::Instant`] for durations,
+//!   [`model::UtcMillis`] for people. Stages that decide (motion, plan, track, events, rules, classify) have no clock,
+//!   no I/O and no threads of their own.
+//! - Async waits, threads work. A session of ONNX Runtime and a decoder have one owning thread each.
+//! - A dead camera is retried for ever inside [`capture`]; a dead *stage* ends the process, and systemd starts it again. The
+//!   watchdog is fed only while no worker is stuck in one piece of work.
+//! - Stopping: one token ends captures, delivery and API; the stages drain by closed queues, the store commits last.
+//!
+//! # Who may import whom
+//!
+//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`] and [`store`] import those. Stages
+//! ([`capture`] [`decode`] [`motion`] [`detect`] [`track`] [`recognise`] [`events`] [`rules`]) import what is below them, never each other and
+//! never the store. [`delivery`], [`api`] and [`web`] import the store, never a stage. Only [`app`] sees two stages, and [`cli`] sees `app`.
+//! `tests/architecture` reads the source and fails on a wrong import.
+//!
+//! # Two walls that were moved
+//!
+//! - The tracker runs on the detector's thread, not after it: what it follows decides where the detector looks next, and a
+//!   replay must give the same events each time, so a frame is tracked before the next one of its camera is planned. What may
+//!   take long (encoding pictures, faces) has the thread `analyse`.
+//! - [`model::Event`] carries `serde`, alone in [`model`]: its JSON is the contract with API, templates and store, and a second copy,
+//!   mapped by hand, could only drift from it.
 
-pub mod api;
-pub mod app;
-pub mod capture;
-pub mod cli;
+pub mod model;
+
 pub mod config;
+pub mod telemetry;
+
+pub mod inference;
+pub mod pixels;
+pub mod store;
+
+pub mod capture;
 pub mod decode;
-pub mod delivery;
 pub mod detect;
 pub mod events;
-pub mod inference;
-pub mod model;
 pub mod motion;
-pub mod pixels;
 pub mod recognise;
 pub mod rules;
-pub mod store;
-pub mod telemetry;
 pub mod track;
+
+pub mod api;
+pub mod delivery;
 pub mod web;
+
+pub mod app;
+pub mod cli;

@@ -21,6 +21,7 @@ mod health;
 mod inspector;
 mod page;
 mod query;
+mod reach;
 mod reply;
 mod thumbnail;
 mod wire;
@@ -75,6 +76,7 @@ impl ApiState {
     /// `verifier` judges the signatures of what the inspector receives.
     #[must_use]
     pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+        reach::warn_if_local(config);
         let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
             id: webhook.id.clone(),
             name: webhook.name.clone(),

@@ -10,7 +10,7 @@ use super::ApiState;
 use super::events;
 use super::query::{self, PathId, Query};
 use super::reply::Failure;
-use crate::model::{Event, EventId};
+use crate::model::{Event, EventId, Rect};
 use crate::pixels::{RgbImage, draw_boxes, encode_rgb};
 use crate::store::{Reader, StoreError};
 
@@ -65,7 +65,13 @@ fn find(reader: &Reader, id: EventId) -> Result<Option<(Event, Option<Content>)>
         let Some(event) = reader.event(id)? else { return Ok(None) };
         let Some(file) = reader.picture(id)? else { return Ok(Some((event, None))) };
         match std::fs::read(&file.path) {
-            Ok(jpeg) => return Ok(Some((event, Some(Content { sha256: file.sha256, jpeg })))),
+            Ok(jpeg) => {
+                let speaks_of_it = event.thumbnail.as_ref().is_none_or(|one| one.sha256 == file.sha256);
+                found = Some((event, Some(Content { sha256: file.sha256, jpeg })));
+                if speaks_of_it {
+                    break;
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => found = Some((event, None)),
             Err(source) => return Err(StoreError::File { path: file.path, source }),
         }
@@ -74,7 +80,7 @@ fn find(reader: &Reader, id: EventId) -> Result<Option<(Event, Option<Content>)>
 }
 
 /// What to draw, if the event speaks of this very picture: a box of another frame would be worse than none.
-fn caption(event: &Event, sha256: &str) -> Option<(crate::model::Rect, String)> {
+fn caption(event: &Event, sha256: &str) -> Option<(Rect, String)> {
     let thumbnail = event.thumbnail.as_ref().filter(|thumbnail| thumbnail.sha256 == sha256)?;
     let class = event.class.as_deref().or(event.label.map(|label| label.as_str())).unwrap_or_default();
     let score = event.score.map_or_else(String::new, |score| format!(" {:.0}%", score * 100.0));
@@ -88,7 +94,7 @@ fn knows(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-fn draw(jpeg: &[u8], rect: crate::model::Rect, caption: &str) -> Result<Vec<u8>, String> {
+fn draw(jpeg: &[u8], rect: Rect, caption: &str) -> Result<Vec<u8>, String> {
     let decoded = image::load_from_memory_with_format(jpeg, ImageFormat::Jpeg);
     let decoded = decoded.map_err(|error| format!("cannot decode a stored picture: {error}"))?.into_rgb8();
     let (width, height) = (decoded.width() as usize, decoded.height() as usize);

@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// Find objects in pictures
     ///
     /// JPEG, PNG, WebP and BMP; turned as their EXIF data says. Prints a table, or with --json one line a box:
-    /// {"image","label","class_id","score","box":[x1,y1,x2,y2]}, the box in pixels (it may reach beyond the picture
+    /// `{"image","label","class_id","score","box":[x1,y1,x2,y2]}`, the box in pixels (it may reach beyond the picture
     /// where the object does), class_id the COCO index 0-79.
     Detect(DetectArgs),
     /// List the installed models and ONNX Runtime
@@ -99,7 +99,7 @@ pub(super) struct CheckArgs {
     /// The configuration file
     #[arg(long, short, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
     pub(super) config: PathBuf,
-    /// Print {"ok", "problems": [{"line","key","message"}]}
+    /// Print `{"ok", "problems": [{"line","key","message"}]}`
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -54,6 +54,10 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a library's enum: what it says itself is good enough for the rest"
+)]
 fn syntax_message(error: &toml_span::Error, report: &Report<'_>) -> String {
     let first = |span: &toml_span::Span| {
         report.line(span.start).map_or_else(String::new, |line| format!("; first in line {line}"))

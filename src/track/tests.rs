@@ -206,7 +206,7 @@ fn somebody_who_passes_behind_a_post_stays_one() {
 fn a_car_that_the_model_takes_for_something_else_at_times_stays_one() {
     let mut scene = Scene::new();
     for step in 0..12 {
-        let class = if step < 2 || step > 9 { "car" } else { "cell phone" };
+        let class = if !(2..=9).contains(&step) { "car" } else { "cell phone" };
         scene.show(&[(class, 0.5, Rect::new(0.2, 0.04 * step as f32, 0.35, 0.04 * step as f32 + 0.4))]);
     }
     assert_eq!(scene.changes(), [(TrackChange::Started, "car")]);

@@ -41,7 +41,7 @@ function take(fresh) {
 }
 
 function takeAll(page) {
-  for (const part of page.querySelectorAll("#status, main > section")) take(part);
+  for (const part of page.querySelectorAll("#status, section")) take(part);
 }
 
 async function refresh() {

@@ -188,7 +188,8 @@ impl EventCard {
     #[must_use]
     pub fn new(event: &Event, deliveries: &[Delivery], now: UtcMillis) -> Self {
         let ends = event.end_time.zip(event.start_time);
-        let about_this = deliveries.iter().filter(|delivery| delivery.event_id == event.id);
+        let mut about_this: Vec<_> = deliveries.iter().filter(|one| one.event_id == event.id).collect();
+        about_this.sort_by_key(|one| (&one.webhook, one.seq));
         Self {
             id: event.id.to_string(),
             text: event.enriched_description.clone().unwrap_or_else(|| event.description.clone()),
@@ -212,7 +213,7 @@ impl EventCard {
                 version: thumbnail.sha256.chars().take(12).collect(),
                 outline: Outline::new(thumbnail.rect, thumbnail.width, thumbnail.height),
             }),
-            messages: about_this.map(Message::new).collect(),
+            messages: about_this.into_iter().map(Message::new).collect(),
         }
     }
 }

@@ -1,0 +1,115 @@
+//! The request inspector.
+
+use std::time::{Duration, Instant};
+
+use porchlight::delivery::Format;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::rig::{Answer, Served, serve};
+
+const LOGS: &str = "/api/v1/webhook-test/logs";
+const ON: &str = "[inspector]\nenabled = true\nkeep = 5\n";
+const WEBHOOK: &str = "[[webhook]]\nid = \"self_test\"\nurl = \"http://127.0.0.1:8420/webhook-test?status=200\"\n\
+                       secret = \"right\"\nheaders = {X-House = \"42\"}\n";
+
+async fn post(served: &Served, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    served.send(Method::POST, path, headers, body.into()).await
+}
+
+fn signed(secret: &str, body: &str) -> (String, String) {
+    let format = Format::find("argus").expect("built in");
+    let (name, value) = format.sign(secret, body.as_bytes()).next().expect("a signature");
+    (name.to_owned(), value)
+}
+
+async fn rows(served: &Served) -> Vec<Value> {
+    let logs = served.get(LOGS).await.json();
+    logs["items"].as_array().expect("a list").clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_25_what_is_posted_is_shown_with_the_verdict_on_its_signature() {
+    let served = serve(&format!("{ON}{WEBHOOK}")).await;
+    let body = r#"{"event_type":"alert_triggered","rule":{"name":"a"}}"#;
+    let (name, right) = signed("right", body);
+    let (_, wrong) = signed("wrong", body);
+    let answer =
+        post(&served, "/webhook-test", &[("content-type", "application/json"), (&name, &right)], body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let received = answer.json();
+    assert_eq!(received["status"], "received");
+    post(&served, "/webhook-test/", &[(&name, &wrong)], body).await;
+    post(&served, "/webhook-test", &[(&name, &right)], "tampered").await;
+    post(&served, "/webhook-test", &[], body).await;
+
+    let rows = rows(&served).await;
+    let verdicts: Vec<_> = rows.iter().map(|row| row["signature"].as_str().expect("a word")).collect();
+    assert_eq!(verdicts, ["unsigned", "invalid", "invalid", "valid"]);
+    let first = &rows[3];
+    assert_eq!(first["timestamp"], received["timestamp"]);
+    assert_eq!(first["ip"], "127.0.0.1");
+    assert_eq!(first["body"], body);
+    assert_eq!(first["body_json"]["rule"]["name"], "a");
+    assert_eq!(first["headers"]["content-type"], "application/json");
+    assert_eq!(first["webhook"], "self_test");
+    assert_eq!((&rows[1]["body"], &rows[1]["body_json"]), (&json!("tampered"), &Value::Null));
+
+    let cleared = served.send(Method::DELETE, LOGS, &[], Vec::new()).await;
+    assert_eq!((cleared.status, cleared.body.len()), (StatusCode::NO_CONTENT, 0));
+    assert_eq!(served.get(&format!("{LOGS}/")).await.json(), json!({"items": []}));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_25_without_a_secret_a_signature_cannot_be_judged() {
+    let served = serve(ON).await;
+    let (name, value) = signed("right", "{}");
+    post(&served, "/webhook-test", &[(&name, &value)], "{}").await;
+    assert_eq!(rows(&served).await[0]["signature"], "unknown");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_25_the_newest_requests_are_kept_without_the_secrets_in_their_headers() {
+    let served = serve(&format!("{ON}{WEBHOOK}")).await;
+    let secrets = [("authorization", "Bearer hunter2"), ("x-api-key", "hunter2"), ("x-house", "hunter2")];
+    for number in 0..8 {
+        post(&served, "/webhook-test", &secrets, &number.to_string()).await;
+    }
+    let rows = rows(&served).await;
+    let bodies: Vec<_> = rows.iter().map(|row| row["body_json"].as_u64().expect("a number")).collect();
+    assert_eq!(bodies, [7, 6, 5, 4, 3]);
+    assert_eq!(rows[0]["headers"]["authorization"], "***");
+    assert!(!served.get(LOGS).await.text().contains("hunter2"));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_25_faults_are_answered_on_request_and_kept_all_the_same() {
+    let served = serve(ON).await;
+    let began = Instant::now();
+    let answer = post(&served, "/webhook-test?status=503&delay_ms=300&token=x", &[], "{}").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.json()["status"], "received");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(rows(&served).await.len(), 1);
+    let refused = post(&served, "/webhook-test?status=99&delay_ms=999999", &[], "{}").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let wrong = refused.json();
+    assert_eq!(wrong["detail"].as_array().map(Vec::len), Some(2), "{wrong}");
+    assert_eq!(rows(&served).await.len(), 1);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_25_a_body_may_be_a_mebibyte_and_no_more() {
+    let served = serve(ON).await;
+    let most = "x".repeat(1024 * 1024);
+    assert_eq!(post(&served, "/webhook-test", &[], &most).await.status, StatusCode::OK);
+    let answer = post(&served, "/webhook-test", &[], &format!("{most}x")).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.json(), json!({"detail": "the body is larger than 1048576 bytes"}));
+    assert_eq!(rows(&served).await.len(), 1);
+    served.stop().await;
+}

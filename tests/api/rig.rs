@@ -1,0 +1,160 @@
+//! A served API with its store, and a client for it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use porchlight::api::{self, ApiError, ApiState};
+use porchlight::app::inspector_verifier;
+use porchlight::config::Config;
+use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
+use porchlight::pixels::{RgbImage, encode_rgb};
+use porchlight::store::{Reader, Store, StoreError, StoreHandle};
+use porchlight::telemetry::Telemetry;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) const BASE: &str = "http://192.168.1.20:8420";
+pub(crate) const CAMERA_UUID: &str = "550e8400-e29b-41d4-a716-446655440002";
+
+pub(crate) struct Served {
+    pub(crate) store: StoreHandle,
+    pub(crate) reader: Reader,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) address: String,
+    client: reqwest::Client,
+    cancel: CancellationToken,
+    server: tokio::task::JoinHandle<Result<(), ApiError>>,
+    thread: JoinHandle<Result<(), StoreError>>,
+    _folder: TempDir,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.text());
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> String {
+        let value = self.headers.get(name).map(|value| value.to_str().expect("ASCII"));
+        value.unwrap_or_default().to_owned()
+    }
+}
+
+/// With these settings on top of an address for pictures.
+pub(crate) async fn serve(more: &str) -> Served {
+    serve_with_base(BASE, more).await
+}
+
+pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
+    let text = format!("[api]\npublic_base_url = \"{base}\"\n[store]\nmin_free_mb = 0\n{more}");
+    let config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let telemetry = Arc::new(Telemetry::default());
+    let (store, reader, thread) =
+        Store::open(&config.store, folder.path(), Arc::clone(&telemetry)).expect("a usable folder");
+    for camera in &config.cameras {
+        telemetry.cameras.add(Arc::clone(&camera.camera));
+    }
+    let verifier = inspector_verifier(&config);
+    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+    let address = format!("http://{}", listener.local_addr().expect("bound"));
+    let cancel = CancellationToken::new();
+    let server = tokio::spawn(api::serve(listener, state, cancel.clone()));
+    // Fails when another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
+    let client = client.expect("a client");
+    Served { store, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
+}
+
+impl Served {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Vec::new()).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.address)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.expect("a body").to_vec();
+        Answer { status, headers, body }
+    }
+
+    /// Commits a state of an event, with a message to each of these webhooks.
+    pub(crate) async fn commit(&self, event: &Event, jpeg: Option<&[u8]>, webhooks: &[&str]) {
+        let rule = RuleRef { id: Uuid::from_u128(7), name: "Person at Front Door".to_owned() };
+        let planned = |id: &&str| PlannedDelivery {
+            webhook: WebhookId::parse(id).expect("a slug"),
+            rule: rule.clone(),
+        };
+        let new = NewEvent {
+            event: event.clone(),
+            deliveries: webhooks.iter().map(planned).collect(),
+            picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+        };
+        self.store.commit(new).await.expect("committed");
+    }
+
+    /// Ends the server and the store; both must end without an error.
+    pub(crate) async fn stop(self) {
+        self.cancel.cancel();
+        drop(self.client);
+        self.server.await.expect("no panic").expect("no error");
+        drop(self.store);
+        self.thread.join().expect("no panic").expect("no error");
+    }
+}
+
+/// Something seen at that time, with a box in the left half of a picture of 64 x 48.
+pub(crate) fn event(at: UtcMillis, camera: &str, label: &str) -> Event {
+    let event = json!({
+        "id": EventId::new(at), "type": "object.detected", "seq": 1, "state": "start",
+        "occurred_at": at, "recorded_at": null, "customer": null,
+        "camera": {"id": camera, "uuid": CAMERA_UUID, "name": "Front Door", "source_type": "rtsp"},
+        "track_id": EventId::new(at), "label": label, "class": label,
+        "score": 0.92, "top_score": 0.95, "box": [0.1, 0.5, 0.5, 0.9],
+        "zones": {"current": ["porch"], "entered": ["porch"]},
+        "start_time": at, "end_time": null, "stationary": false,
+        "description": format!("A {label} at Front Door"), "enriched_description": null,
+        "recognition": null, "anomaly": null,
+        "thumbnail": {
+            "url": null, "sha256": "", "width": 64, "height": 48,
+            "captured_at": at, "box": [0.1, 0.5, 0.5, 0.9],
+        },
+        "stale_after_s": 120, "test": false, "data": {},
+    });
+    serde_json::from_value(event).expect("an event")
+}
+
+/// A grey picture of 64 x 48.
+pub(crate) fn jpeg() -> Vec<u8> {
+    encode_rgb(&RgbImage { width: 64, height: 48, data: vec![90; 64 * 48 * 3] }, 80).expect("a small picture")
+}
+
+pub(crate) const NOON: UtcMillis = UtcMillis(1_795_348_800_000);
