@@ -71,12 +71,14 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	$(PYTHON) -B -m unittest discover --start-directory tests/demo
 
 .PHONY: bench
-bench: ## what a minute of video costs: processor time, memory, looks
-	$(call step,1/3,installing what is missing)
+bench: ## what a minute of video costs, and what the store and the way to the wire do
+	$(call step,1/4,installing what is missing)
 	.ci/setup
-	$(call step,2/3,building the optimised program (some minutes the first time))
+	$(call step,2/4,building the optimised program (some minutes the first time))
 	cargo build --release --locked
-	$(call step,3/3,replaying the test clips)
+	$(call step,3/4,the store: events and messages a second)
+	cargo bench --locked --bench store
+	$(call step,4/4,the pipeline: replaying the test clips)
 	$(PYTHON) benches/replay.py --binary $(TARGET_DIR)/release/porchlight
 
 .PHONY: arm64
