@@ -33,7 +33,9 @@ impl SignatureCheck {
 }
 
 /// Judges headers and body of a request. Holds the secrets it needs; shows none.
-pub struct Verifier(Box<dyn Fn(&HeaderMap, &[u8]) -> SignatureCheck + Send + Sync>);
+pub struct Verifier(Box<Check>);
+
+type Check = dyn Fn(&HeaderMap, &[u8]) -> SignatureCheck + Send + Sync;
 
 impl Verifier {
     /// From a function, which may take its time: it is called where waiting is allowed.
