@@ -1,0 +1,245 @@
+//! The built program from outside: what it prints, where, and with which exit code.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+mod common;
+
+use common::footage;
+
+/// The program in a folder of its own, with the installed models and nothing else of the user's.
+fn porchlight(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_porchlight"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("PORCHLIGHT_LOG")
+        .output()
+        .expect("the program runs")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("output is UTF-8")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("messages are UTF-8")
+}
+
+/// Exit code 1, nothing on stdout, and one message that names all of `parts`; no panic, no source line.
+#[track_caller]
+fn assert_refused(output: &Output, parts: &[&str]) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(output.stdout.is_empty(), "{}", stdout(output));
+    assert!(!said.contains("panicked") && !said.contains(".rs:"), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+}
+
+#[test]
+fn without_a_command_it_says_what_there_is() {
+    let output = porchlight(folder().path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    for command in ["run", "check", "replay", "detect", "models", "outbox", "completions", "man"] {
+        assert!(said.lines().any(|line| line.trim_start().starts_with(command)), "{command}:\n{said}");
+    }
+}
+
+#[test]
+fn help_of_each_command_names_what_matters_there() {
+    let expected: [(&str, &[&str]); 8] = [
+        ("run", &["--config", "/etc/porchlight/porchlight.toml", "SIGTERM"]),
+        ("check", &["--config", "--json", "Exits with 0"]),
+        ("replay", &["MP4 or MKV", "--json", "--stats", "--pictures", "--start", "nothing is sent"]),
+        ("detect", &["JPEG", "--min-score", "--draw", "class_id"]),
+        ("models", &["--json", "--config"]),
+        ("outbox", &["--status", "--webhook", "--json"]),
+        ("completions", &["bash", "zsh", "fish"]),
+        ("man", &["folder"]),
+    ];
+    let folder = folder();
+    for (command, parts) in expected {
+        let output = porchlight(folder.path(), &[command, "--help"]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{command}");
+        let text = stdout(&output);
+        for part in parts {
+            assert!(text.contains(part), "`{part}` is not in the help of {command}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_misspelled_command_or_option_is_answered_with_the_right_one() {
+    let folder = folder();
+    for (arguments, part) in [(vec!["chek"], "'check'"), (vec!["check", "--jsno"], "'--json'")] {
+        let output = porchlight(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(part), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let output = porchlight(folder().path(), &["--version"]);
+    assert_eq!(stdout(&output).trim(), format!("porchlight {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn check_says_all_well_or_what_is_not() {
+    let folder = folder();
+    fs::write(folder.path().join("good.toml"), "[api]\nlisten = \"127.0.0.1:8420\"\n").expect("written");
+    fs::write(folder.path().join("bad.toml"), "[api]\nlissten = 3\n").expect("written");
+
+    let good = porchlight(folder.path(), &["check", "--config", "good.toml"]);
+    assert!(good.status.success(), "{}", stderr(&good));
+    assert_eq!(stdout(&good), "good.toml: all well\n");
+
+    let bad = porchlight(folder.path(), &["check", "--config", "bad.toml"]);
+    assert_refused(&bad, &["bad.toml:2: api.lissten: unknown key; did you mean `listen`?"]);
+
+    let missing = porchlight(folder.path(), &["check", "--config", "missing.toml"]);
+    assert_refused(&missing, &["missing.toml: cannot read: No such file"]);
+}
+
+#[test]
+fn check_for_programs_prints_one_object() {
+    let folder = folder();
+    fs::write(folder.path().join("good.toml"), "").expect("written");
+    fs::write(folder.path().join("bad.toml"), "[api]\nlissten = 3\n").expect("written");
+
+    let good = porchlight(folder.path(), &["check", "--json", "--config", "good.toml"]);
+    let said: Value = serde_json::from_str(&stdout(&good)).expect("one JSON object");
+    assert!(good.status.success());
+    assert_eq!(said, serde_json::json!({"ok": true, "problems": []}));
+
+    let bad = porchlight(folder.path(), &["check", "--json", "--config", "bad.toml"]);
+    let said: Value = serde_json::from_str(&stdout(&bad)).expect("one JSON object");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(bad.stderr.is_empty(), "{}", stderr(&bad));
+    let message = "unknown key; did you mean `listen`?";
+    let problem = serde_json::json!({"line": 2, "key": "api.lissten", "message": message});
+    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem]}));
+}
+
+#[test]
+fn check_finds_missing_models() {
+    let folder = folder();
+    fs::write(folder.path().join("c.toml"), "[models]\ndir = \"/nowhere\"\n").expect("written");
+    let output = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert_refused(&output, &["c.toml: models.dir: there is no models folder", "/nowhere", "models/fetch"]);
+}
+
+#[test]
+fn completions_are_for_the_shell() {
+    let output = porchlight(folder().path(), &["completions", "bash"]);
+    let script = stdout(&output);
+    assert!(output.status.success() && script.contains("_porchlight()") && script.contains("--config"));
+    let mut bash = Command::new("bash");
+    let check = bash.arg("-n").arg("-c").arg(&script).status().expect("bash is everywhere");
+    assert!(check.success());
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let folder = folder();
+    let output = porchlight(folder.path(), &["man", "."]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", stderr(&output));
+    for page in ["porchlight.1", "porchlight-check.1", "porchlight-replay.1", "porchlight-outbox.1"] {
+        let text = fs::read_to_string(folder.path().join(page)).expect(page);
+        assert!(text.contains(".TH porchlight"), "{page}:\n{text}");
+    }
+    assert_refused(&porchlight(folder.path(), &["man", "nowhere"]), &["nowhere"]);
+}
+
+#[test]
+fn detect_goes_on_after_a_picture_that_cannot_be_read() {
+    let folder = folder();
+    fs::write(folder.path().join("garbage.jpg"), b"\xff\xd8\xff\xe0 no picture").expect("written");
+    let output = porchlight(folder.path(), &["detect", "--json", "missing.jpg", "garbage.jpg"]);
+    assert_refused(&output, &["cannot read the picture missing.jpg: No such file", "picture garbage.jpg"]);
+}
+
+#[test]
+fn replay_of_a_missing_file_says_so() {
+    let output = porchlight(folder().path(), &["replay", "missing.mp4"]);
+    assert_refused(&output, &["porchlight: cannot replay missing.mp4", "No such file"]);
+}
+
+#[test]
+fn replay_of_what_is_no_video_says_so() {
+    let folder = folder();
+    let noise: Vec<u8> = (0..20_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for name in ["noise.mp4", "noise.mkv"] {
+        fs::write(folder.path().join(name), &noise).expect("written");
+        assert_refused(&porchlight(folder.path(), &["replay", name]), &["cannot replay", name]);
+    }
+    fs::write(folder.path().join("empty.mp4"), b"").expect("written");
+    assert_refused(&porchlight(folder.path(), &["replay", "empty.mp4"]), &["cannot replay empty.mp4"]);
+    assert_refused(&porchlight(folder.path(), &["replay", "."]), &["cannot replay ."]);
+}
+
+#[test]
+fn replay_of_a_file_without_its_index_says_so() {
+    // Cut in the middle, as by a full disk or a broken copy: the index of this clip stands at its end or beyond the cut.
+    let folder = folder();
+    let clip = fs::read(footage("pedestrians.mp4")).expect("the clip can be read");
+    let index = clip.windows(4).position(|four| four == b"moov").expect("an MP4 has an index");
+    fs::write(folder.path().join("cut.mp4"), &clip[..index + 200]).expect("written");
+    assert_refused(&porchlight(folder.path(), &["replay", "cut.mp4"]), &["cannot replay cut.mp4"]);
+}
+
+#[test]
+fn replay_of_a_file_that_ends_early_plays_what_is_there() {
+    let folder = folder();
+    let clip = fs::read(footage("carphone.mp4")).expect("the clip can be read");
+    let (mkv, cut) = (folder.path().join("whole.mkv"), folder.path().join("cut.mkv"));
+    let whole = folder.path().join("whole.mp4");
+    fs::write(&whole, clip).expect("written");
+    common::ffmpeg("-i {in} -c copy {out}", &whole, &mkv);
+    let bytes = fs::read(&mkv).expect("ffmpeg wrote it");
+    fs::write(&cut, &bytes[..bytes.len() / 2]).expect("written");
+    let output = porchlight(folder.path(), &["replay", "--json", "--stats", "cut.mkv"]);
+    let said = stderr(&output);
+    assert!(output.status.success() && !said.contains("panicked"), "{said}");
+    let stats: Value = serde_json::from_str(said.lines().last().unwrap_or_default()).expect("statistics");
+    let frames = stats["frames"].as_u64().expect("a number");
+    assert!((10..120).contains(&frames), "{frames} of 120 frames:\n{said}");
+}
+
+#[test]
+fn models_for_programs_prints_one_object() {
+    let output = porchlight(folder().path(), &["models", "--json"]);
+    assert!(output.status.success(), "run `make setup`\n{}", stderr(&output));
+    let said: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
+    assert!(said["onnxruntime"]["version"].is_string() && said["folder"].is_string(), "{said}");
+    let models = said["models"].as_array().expect("a list");
+    let in_use: Vec<&Value> = models.iter().filter(|model| model["in_use"] == true).collect();
+    assert_eq!(in_use.len(), 1, "{said}");
+    assert_eq!((&in_use[0]["name"], &in_use[0]["job"]), (&"nanodet".into(), &"objects".into()));
+}
+
+#[test]
+fn run_refuses_a_bad_configuration_as_check_does() {
+    let folder = folder();
+    fs::write(folder.path().join("bad.toml"), "[api]\nlissten = 3\n").expect("written");
+    let output = porchlight(folder.path(), &["run", "--config", "bad.toml"]);
+    assert_refused(&output, &["bad.toml:2: api.lissten: unknown key; did you mean `listen`?"]);
+}
+
+#[test]
+fn outbox_without_an_agents_data_says_where_it_looked() {
+    let folder = folder();
+    let text = format!("[agent]\ndata_dir = {:?}\n", folder.path().join("data"));
+    fs::write(folder.path().join("c.toml"), text).expect("written");
+    let output = porchlight(folder.path(), &["outbox", "--config", "c.toml"]);
+    assert_refused(&output, &["data"]);
+}
