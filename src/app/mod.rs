@@ -4,7 +4,6 @@
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
 mod images;
-mod inspection;
 mod inspector;
 mod pace;
 mod pipeline;
