@@ -2,7 +2,6 @@
 //!
 //! What the clips show is written down in `tests/footage/README.md`, found by looking at them.
 
-#[expect(unused_imports, dead_code, reason = "cameras are simulated in other tests")]
 #[path = "../common/mod.rs"]
 mod common;
 
