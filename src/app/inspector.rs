@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::api::{SignatureCheck, Verifier};
+use crate::api::{INSPECTOR_PATH, SignatureCheck, Verifier};
 use crate::config::{Config, WebhookConfig};
 use crate::delivery::{Format, verify};
 use crate::model::WebhookId;
@@ -35,7 +35,7 @@ struct Sender {
 
 impl Sender {
     fn of(webhook: &WebhookConfig) -> Option<Self> {
-        if webhook.url.path().trim_end_matches('/') != "/webhook-test" {
+        if webhook.url.path().trim_end_matches('/') != INSPECTOR_PATH {
             return None;
         }
         // An unknown format is a problem that delivery reports; here it only means that nothing can be judged.

@@ -3,8 +3,8 @@
 //! The only module that sees two stages. Stages are built downstream first and handed only their output; supervision, draining
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
+mod check;
 mod images;
-mod inspection;
 mod inspector;
 mod pace;
 mod pipeline;
@@ -12,6 +12,7 @@ mod replay;
 mod run;
 mod watchdog;
 
+pub use check::problems;
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};

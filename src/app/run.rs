@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
-use super::{inspection, watchdog};
+use super::{inspector_verifier, watchdog};
 use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
@@ -43,18 +42,13 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let mut signals = Signals::new()?;
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
-    let listener = TcpListener::bind(config.api.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}; is another agent running? set api.listen to a free address",
-            config.api.listen
-        )
-    })?;
+    let listener = api::bind(config.api.listen).await?;
     close_open_events(config, &store, &reader).await?;
     let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspection::verifier(config));
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let delivering = delivery::run(webhooks, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));

@@ -11,6 +11,7 @@ mod replay;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{Config, LogFormat};
@@ -56,7 +57,8 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Man { folder } => {
-            clap_mangen::generate_to(Args::command(), &folder)?;
+            clap_mangen::generate_to(Args::command(), &folder)
+                .with_context(|| format!("cannot write manual pages into {}", folder.display()))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -94,7 +94,7 @@ fn somebody_who_walks_through_is_one_object_with_start_and_end() {
     for step in 0..30 {
         scene.show(&[("person", 0.8, person(0.1 + 0.02 * step as f32))]);
     }
-    for _ in 0..15 {
+    for _ in 0..40 {
         scene.show(&[]);
     }
     assert_eq!(scene.count(TrackChange::Started), 1);

@@ -33,8 +33,10 @@ function take(fresh) {
   const html = fresh.innerHTML.replace(/<time[^>]*data-ago[^>]*>[^<]*/g, "");
   if (!now || shown.get(fresh.id) === html) return;
   const first = !shown.has(fresh.id);
+  // Whoever is just using it with the keyboard keeps it; the next round tries again.
+  if (!first && now.contains(document.activeElement)) return;
   shown.set(fresh.id, html);
-  if (first || now.contains(document.activeElement)) return;
+  if (first) return;
   const open = [...now.querySelectorAll("details[open]")].map((details) => details.dataset.key);
   now.innerHTML = fresh.innerHTML;
   for (const details of now.querySelectorAll("details")) details.open = open.includes(details.dataset.key);

@@ -1,6 +1,6 @@
 //! What several test binaries need: footage, clips made on the fly, a simulated camera, and what was logged.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 mod log;
 mod sim;

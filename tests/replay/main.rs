@@ -82,8 +82,9 @@ fn each_pedestrian_is_an_event_with_a_life_and_a_picture() {
         check_picture(pictures.path(), id, states);
     }
 
-    let stats: Value = serde_json::from_slice(output.stderr.split(|b| *b == b'\n').next().unwrap_or_default())
-        .expect("statistics on stderr");
+    let stats: Value =
+        serde_json::from_slice(output.stderr.split(|b| *b == b'\n').next().unwrap_or_default())
+            .expect("statistics on stderr");
     assert_eq!(stats["decoded"], 600);
     assert_eq!(stats["examined"], 300, "five frames a second, of ten");
     assert_eq!(stats["events"], events.len());
@@ -100,7 +101,10 @@ fn check_picture(folder: &Path, id: &str, states: &[&Value]) {
             assert_eq!(thumbnail["sha256"], hex::encode(Sha256::digest(&jpeg)), "{}", file.display());
             let size = image::load_from_memory(&jpeg).map(|image| (image.width(), image.height()));
             let size = size.expect("a JPEG");
-            assert_eq!((thumbnail["width"].as_u64(), thumbnail["height"].as_u64()), (Some(size.0.into()), Some(size.1.into())));
+            assert_eq!(
+                (thumbnail["width"].as_u64(), thumbnail["height"].as_u64()),
+                (Some(size.0.into()), Some(size.1.into()))
+            );
         }
     }
 }

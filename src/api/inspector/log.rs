@@ -204,7 +204,8 @@ mod tests {
         }
         assert_eq!(log.newest_first().len(), 7);
         log.clear();
-        assert_eq!((log.lock().rows.len(), log.lock().bytes), (0, 0));
+        let ring = log.lock();
+        assert_eq!((ring.rows.len(), ring.bytes), (0, 0));
     }
 
     #[test]
