@@ -25,10 +25,11 @@ class Watch:
         """One pass; never raises for an answer that fails to come once."""
         self._agent.must_run()
         try:
-            # Oldest first. Events before deliveries, so that a delivery finds its event in most cases.
-            for event in reversed(self._agent.api.events()):
+            # Asked for in this order and shown in the other: so each delivery finds its event. Both come newest first.
+            deliveries, events = self._agent.api.deliveries(), self._agent.api.events()
+            for event in reversed(events):
                 self._event(event)
-            for entry in reversed(self._agent.api.deliveries()):
+            for entry in reversed(deliveries):
                 self._delivery(entry)
             self._answered = time.monotonic()
         except Unreachable as error:
