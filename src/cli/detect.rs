@@ -4,12 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde_json::json;
 
 use super::args::DetectArgs;
 use super::replay::load_config;
+use super::table::table;
 use crate::app::{ImageDetector, ImageOptions, read_image};
 use crate::model::Detection;
 use crate::pixels::{RgbImage, draw_boxes, encode_rgb};
@@ -27,8 +26,7 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.draw {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["image", "what", "class", "score", "box (px)"]);
+    let mut table = table(["image", "what", "class", "score", "box (px)"]);
     let mut failed = false;
     for path in &args.images {
         let image = match read_image(path) {

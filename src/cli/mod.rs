@@ -8,6 +8,7 @@ mod detect;
 mod models;
 mod outbox;
 mod replay;
+mod table;
 
 use std::process::ExitCode;
 

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, Color, Table};
+use comfy_table::{Cell, Color};
 use serde_json::json;
 
 use super::args::ModelsArgs;
 use super::replay::load_config;
+use super::table::table;
 use crate::config::Manifest;
 use crate::inference::{Library, LibraryError, Runtime};
 
@@ -32,8 +32,7 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
         let models: Vec<_> = models.iter().map(model).collect();
         println!("{}", json!({"folder": library.folder(), "onnxruntime": runtime, "models": models}));
     } else {
-        let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["model", "for", "what", "licence", "from"]);
+        let mut table = table(["model", "for", "what", "licence", "from"]);
         for (name, model) in &models {
             match model {
                 Ok(m) => {

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, Color, Table};
+use comfy_table::{Cell, Color};
 use serde_json::json;
 
 use super::args::OutboxArgs;
+use super::table::table;
 use crate::config::Config;
 use crate::model::{Attempt, Delivery, DeliveryId, DeliveryStatus};
 use crate::store::{DeliveryFilter, Reader};
@@ -29,9 +29,8 @@ fn list(reader: &Reader, args: &OutboxArgs) -> anyhow::Result<()> {
         deliveries.iter().for_each(|delivery| println!("{}", delivery_json(delivery)));
         return Ok(());
     }
-    let mut table = Table::new();
-    let header = ["message", "since", "webhook", "event", "state", "requests", "next", "last error"];
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header);
+    let mut table =
+        table(["message", "since", "webhook", "event", "state", "requests", "next", "last error"]);
     for delivery in &deliveries {
         let next = delivery.next_at.map_or_else(String::new, |at| at.to_string());
         table.add_row(vec![
@@ -71,8 +70,7 @@ fn show(reader: &Reader, id: DeliveryId, json: bool) -> anyhow::Result<()> {
     }
     println!("message {id} to {}: {}", delivery.webhook, delivery.status.as_str());
     println!("event {} #{}, rule “{}”", delivery.event_id, delivery.seq, delivery.rule.name);
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["request", "at", "took", "status", "error"]);
+    let mut table = table(["request", "at", "took", "status", "error"]);
     for attempt in &attempts {
         let status = attempt.status_code.map_or_else(String::new, |code| code.to_string());
         table.add_row([
