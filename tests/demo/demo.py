@@ -30,7 +30,8 @@ def main():
     options = parse_arguments()
     screen = Screen()
     # A closed terminal and a `kill` end it as Ctrl-C does: in order.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # (INT too: a shell starts what it runs in the background with that ignored.)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="porchlight-demo-") as folder:
         try:
