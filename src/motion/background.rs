@@ -18,6 +18,8 @@ const NOISE_FACTOR: f32 = 3.0;
 pub(super) struct Background {
     mean: Vec<f32>,
     noise: Vec<f32>,
+    /// From the mean, in the last update.
+    difference: Vec<f32>,
     changed: Vec<bool>,
     updated: Option<Instant>,
 }
@@ -43,40 +45,41 @@ impl Background {
             return Change { share: 0.0, light: false };
         };
         let elapsed = at.saturating_duration_since(before);
-        let shift = self.common_shift(grid, masked);
-        let (mut changed, mut watched) = (0_usize, 0_usize);
-        for (cell, flag) in self.changed.iter_mut().enumerate() {
-            let difference = (f32::from(grid.cells[cell]) - self.mean[cell] - shift).abs();
-            let limit = f32::from(threshold) + NOISE_FACTOR * self.noise[cell];
-            *flag = !masked[cell] && difference > limit;
-            changed += usize::from(*flag);
-            watched += usize::from(!masked[cell]);
+        for ((difference, &now), &mean) in self.difference.iter_mut().zip(&grid.cells).zip(&self.mean) {
+            *difference = f32::from(now) - mean;
         }
-        let share = changed as f32 / watched.max(1) as f32;
+        let shift = self.common_shift(masked);
+        let spots = self.difference.iter().zip(&self.noise).zip(masked);
+        for (flag, ((&difference, &noise), &masked)) in self.changed.iter_mut().zip(spots) {
+            let limit = f32::from(threshold) + NOISE_FACTOR * noise;
+            *flag = !masked & ((difference - shift).abs() > limit);
+        }
+        let count = |flags: &[bool], wanted| flags.iter().map(|&flag| u32::from(flag == wanted)).sum::<u32>();
+        let share = count(&self.changed, true) as f32 / count(masked, false).max(1) as f32;
         if share > LIGHT_SHARE {
             self.restart(grid);
             return Change { share, light: true };
         }
-        self.follow(grid, elapsed);
+        self.follow(elapsed);
         Change { share, light: false }
     }
 
     fn restart(&mut self, grid: &Grid) {
         self.mean = grid.cells.iter().map(|&cell| f32::from(cell)).collect();
         self.noise.resize(grid.cells.len(), 0.0);
+        self.difference.resize(grid.cells.len(), 0.0);
         self.changed = vec![false; grid.cells.len()];
     }
 
     /// The median difference: what the light, or the camera's exposure, did to everything alike.
-    fn common_shift(&self, grid: &Grid, masked: &[bool]) -> f32 {
-        let mut histogram = [0_u32; 511];
+    fn common_shift(&self, masked: &[bool]) -> f32 {
+        let mut histogram = [0_u32; 512];
         let mut watched = 0;
-        for ((&now, &mean), &masked) in grid.cells.iter().zip(&self.mean).zip(masked) {
-            if !masked {
-                let difference = f32::from(now) - mean;
-                histogram[(difference.round() as i32 + 255).clamp(0, 510) as usize] += 1;
-                watched += 1;
-            }
+        for (&difference, &masked) in self.difference.iter().zip(masked) {
+            // Rounds to the nearest: never negative, so cutting off is rounding down.
+            let bin = (difference + 255.5) as usize;
+            histogram[bin & 511] += u32::from(!masked);
+            watched += u32::from(!masked);
         }
         let mut below = 0;
         for (bin, &count) in histogram.iter().enumerate() {
@@ -89,18 +92,15 @@ impl Background {
     }
 
     /// Exponential forgetting by elapsed time, so that it does not depend on the frame rate.
-    fn follow(&mut self, grid: &Grid, elapsed: Duration) {
+    fn follow(&mut self, elapsed: Duration) {
         let rate = |constant: Duration| 1.0 - (-elapsed.as_secs_f32() / constant.as_secs_f32()).exp();
         let (follow, absorb) = (rate(FOLLOW), rate(ABSORB));
-        let cells = self.mean.iter_mut().zip(&mut self.noise).zip(&grid.cells).zip(&self.changed);
-        for (((mean, noise), &now), &changed) in cells {
-            let difference = f32::from(now) - *mean;
-            if changed {
-                *mean += absorb * difference;
-            } else {
-                *mean += follow * difference;
-                *noise += follow * (difference.abs() - *noise);
-            }
+        let spots = self.mean.iter_mut().zip(&mut self.noise);
+        for ((mean, noise), (&difference, &changed)) in spots.zip(self.difference.iter().zip(&self.changed)) {
+            // Without a branch, so that it is a vector loop: a changed spot tells nothing about the noise.
+            let (mean_rate, noise_rate) = if changed { (absorb, 0.0) } else { (follow, follow) };
+            *mean += mean_rate * difference;
+            *noise += noise_rate * (difference.abs() - *noise);
         }
     }
 }

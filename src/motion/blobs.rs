@@ -9,25 +9,24 @@ const REACH: usize = 2;
 
 /// The boxes around groups of at least `smallest` changed cells, largest group first.
 pub(super) fn boxes(changed: &[bool], width: usize, height: usize, smallest: usize) -> Vec<Rect> {
-    let mut group_of = vec![false; changed.len()];
+    // Cells that belong to no group yet.
+    let mut left = changed.to_vec();
     let mut groups = Vec::new();
     let mut open = Vec::new();
-    for start in 0..changed.len() {
-        if !changed[start] || group_of[start] {
+    for start in 0..left.len() {
+        if !std::mem::take(&mut left[start]) {
             continue;
         }
         let mut group = Group::at(start % width, start / width);
-        group_of[start] = true;
-        open.push(start);
-        while let Some(cell) = open.pop() {
-            let (x, y) = (cell % width, cell / width);
+        open.push((start % width, start / width));
+        while let Some((x, y)) = open.pop() {
             group.add(x, y);
-            for ny in y.saturating_sub(REACH)..=(y + REACH).min(height - 1) {
-                for nx in x.saturating_sub(REACH)..=(x + REACH).min(width - 1) {
-                    let near = ny * width + nx;
-                    if changed[near] && !group_of[near] {
-                        group_of[near] = true;
-                        open.push(near);
+            let near = x.saturating_sub(REACH)..(x + REACH + 1).min(width);
+            for ny in y.saturating_sub(REACH)..(y + REACH + 1).min(height) {
+                let row = &mut left[ny * width..][near.clone()];
+                for (nx, cell) in near.clone().zip(row) {
+                    if std::mem::take(cell) {
+                        open.push((nx, ny));
                     }
                 }
             }

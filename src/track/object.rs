@@ -270,16 +270,23 @@ impl Object {
     /// Whether there is something new to tell: a clearly better picture (not too often), or a zone.
     pub(super) fn has_news(&self, interval: Duration, at: Instant) -> bool {
         let Some(sent_at) = self.sent_at else { return false };
-        let better =
-            self.best.as_ref().is_some_and(|(quality, _)| *quality > self.sent_quality * CLEARLY_BETTER);
-        self.zone_entered || (better && at.saturating_duration_since(sent_at) >= interval)
+        let due = at.saturating_duration_since(sent_at) >= interval;
+        self.zone_entered || (due && self.has_better_picture())
     }
 
-    /// Marks the news as told and hands out the best picture, if there is one better than the last.
+    fn has_better_picture(&self) -> bool {
+        self.best.as_ref().is_some_and(|(quality, _)| *quality > self.sent_quality * CLEARLY_BETTER)
+    }
+
+    /// Marks the news as told and hands out the best picture, if it is clearly better than the last one or the first: each costs
+    /// milliseconds to encode, and a file.
     pub(super) fn tell(&mut self, label: Label, at: Instant) -> Option<Shot> {
         self.told_as = Some(label);
         self.sent_at = Some(at);
         self.zone_entered = false;
+        if !self.has_better_picture() {
+            return None;
+        }
         let (quality, shot) = self.best.take()?;
         self.sent_quality = quality;
         self.sent_score = shot.score;
