@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
-use porchlight::delivery::{self, Webhooks};
+use porchlight::delivery::{self, Registry, Webhooks};
 use porchlight::model::{Attempt, Event, EventId, NewEvent, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::store::{DeliveryFilter, Outcome, Store, StoreHandle};
 use porchlight::telemetry::{Telemetry, process_cpu};
@@ -90,7 +90,8 @@ fn latency(runtime: &tokio::runtime::Runtime, folder: PathBuf) {
     let (store, _reader, thread) = Store::open(&config.store, &folder, Arc::clone(&telemetry)).unwrap();
     let cancel = CancellationToken::new();
     let webhooks = Webhooks::compile(&config).unwrap();
-    let delivery = runtime.spawn(delivery::run(webhooks, store.clone(), telemetry, cancel.clone()));
+    let delivery =
+        runtime.spawn(delivery::run(Registry::new(webhooks), store.clone(), telemetry, cancel.clone()));
     let (mut commits, mut wire) = (Vec::new(), Vec::new());
     for _ in 0..300 {
         let began = Instant::now();

@@ -38,7 +38,8 @@
 //!
 //! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`] and [`store`] import those. Stages
 //! ([`capture`] [`decode`] [`motion`] [`detect`] [`track`] [`recognise`] [`events`] [`rules`]) import what is below them, never each other and
-//! never the store. [`delivery`], [`api`] and [`web`] import the store, never a stage. Only [`app`] sees two stages, and [`cli`] sees `app`.
+//! never the store. [`publish`] is where rules and store meet. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
+//! Only [`app`] sees two stages, and [`cli`] sees `app`.
 //! `tests/architecture` reads the source and fails on a wrong import.
 //!
 //! # Two walls that were moved
@@ -66,6 +67,8 @@ pub mod motion;
 pub mod recognise;
 pub mod rules;
 pub mod track;
+
+pub mod publish;
 
 pub mod api;
 pub mod delivery;

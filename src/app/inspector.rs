@@ -39,7 +39,7 @@ impl Sender {
             return None;
         }
         // An unknown format is a problem that delivery reports; here it only means that nothing can be judged.
-        let format = Format::find(&webhook.format).ok()?;
+        let format = Format::find(&webhook.payload.format).ok()?;
         Some(Self { id: webhook.id.clone(), format, secret: webhook.secret.clone()? })
     }
 }

@@ -1,6 +1,6 @@
 //! Puts the stages together, from packets to new events: the one place that sees two stages.
 //!
-//! Threads: `decode-<camera>` (decode, motion), `detect` (network, tracker), `analyse` (pictures), `events` (events, rules). Tracking
+//! Threads: `decode-<camera>` (decode, motion), `detect` (network, tracker), `analyse` (pictures), `events` (events). Tracking
 //! runs on the detector's thread and not after it: what the tracker follows decides where the detector looks next, and a
 //! replay must give the same events each time, so a frame is tracked before the next one of its camera is planned.
 //!
@@ -24,12 +24,11 @@ use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
 use crate::events::EventBuilder;
 use crate::inference::{Library, Runtime};
 use crate::model::{
-    BestShot, CameraSlug, CameraState, Captured, Focus, Frame, NewEvent, Observation, Packet, Shot,
+    BestShot, CameraSlug, CameraState, Captured, Event, Focus, Frame, Observation, Packet, Picture, Shot,
     TrackChange, TrackUpdate,
 };
 use crate::motion::MotionDetector;
 use crate::recognise::Photographer;
-use crate::rules::Rules;
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
 use crate::track::Tracker;
 
@@ -87,7 +86,7 @@ impl Pipeline {
         when_full: WhenFull,
         examiner: Examiner,
         telemetry: &Arc<Telemetry>,
-        sink: impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static,
+        sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
         let mut pipeline = Self {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
@@ -98,11 +97,7 @@ impl Pipeline {
         let (events_in, updates) = sync_channel::<TrackUpdate<BestShot>>(UPDATES);
         let (analyse_in, shots) = sync_channel::<TrackUpdate<Shot>>(UPDATES);
 
-        let events = Events {
-            builder: EventBuilder::new(&config.events),
-            rules: Rules::new(config),
-            telemetry: Arc::clone(telemetry),
-        };
+        let events = Events { builder: EventBuilder::new(&config.events), telemetry: Arc::clone(telemetry) };
         pipeline.spawn("events", None, move || events.run(updates, sink))?;
 
         let worker = telemetry.worker(Stage::Analyse, "analyse");
@@ -320,7 +315,6 @@ fn analyse(
 /// Thread `events`.
 struct Events {
     builder: EventBuilder,
-    rules: Rules,
     telemetry: Arc<Telemetry>,
 }
 
@@ -328,7 +322,7 @@ impl Events {
     fn run(
         mut self,
         updates: Receiver<TrackUpdate<BestShot>>,
-        mut sink: impl FnMut(NewEvent) -> ControlFlow<()>,
+        mut sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()>,
     ) {
         let worker = self.telemetry.worker(Stage::Events, "events");
         for update in updates {
@@ -337,13 +331,10 @@ impl Events {
                 let camera = update.camera.slug.to_string();
                 self.telemetry.metrics.track_started.get_or_create(&CameraLabel { camera }).inc();
             }
-            let new = self.builder.update(&update).map(|(event, picture)| {
-                let deliveries = self.rules.plan(&event);
-                NewEvent { event, deliveries, picture }
-            });
+            let new = self.builder.update(&update);
             drop(busy);
-            if let Some(new) = new
-                && sink(new).is_break()
+            if let Some((event, picture)) = new
+                && sink(event, picture).is_break()
             {
                 return;
             }

@@ -16,7 +16,7 @@ use super::pipeline::{CameraInput, Pipeline, load_detector};
 use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::{Examiner, WhenFull};
-use crate::model::{CameraState, Captured, NewEvent};
+use crate::model::{CameraState, Captured, Event, Picture};
 use crate::telemetry::{CameraLabel, CameraStatus, Telemetry, peak_rss_bytes, process_cpu};
 
 /// A replay of files, one after the other, with one detector.
@@ -43,7 +43,7 @@ impl Replay {
         file: &Path,
         camera: CameraConfig,
         start: Captured,
-        mut sink: impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static,
+        mut sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<()> {
         let examiner = self.examiner.take().context("the detector failed in an earlier file")?;
         let source = FileSource { path: file.to_owned(), realtime: false, repeat: false };
@@ -55,7 +55,7 @@ impl Replay {
         let capture = Capture::new(&camera, Arc::clone(&self.telemetry)).starting_at(start);
         let cancel = CancellationToken::new();
         let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received });
-        let sink = move |new: NewEvent| sink(new).map_break(|()| stop.cancel());
+        let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
         let pipeline =
             Pipeline::start(&self.config, vec![input], WhenFull::Wait, examiner, &self.telemetry, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;

@@ -14,12 +14,13 @@ use super::{inspector_verifier, watchdog};
 use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
-use crate::delivery::{self, Webhooks};
+use crate::delivery::{self, Registry, Webhooks};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
-use crate::model::NewEvent;
+use crate::model::{Event, Picture};
+use crate::publish::Publisher;
 use crate::rules::Rules;
-use crate::store::{Reader, Store, StoreHandle, StoreThread};
+use crate::store::{Reader, Store, StoreThread};
 use crate::telemetry::Telemetry;
 
 /// Draining takes at most this long; below the stop time-out of the service unit.
@@ -43,18 +44,20 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
     let listener = api::bind(config.api.listen).await?;
-    close_open_events(config, &store, &reader).await?;
+    let publisher = Publisher::new(Rules::new(config), store.clone());
+    close_open_events(&publisher, &reader).await?;
     let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
-    let delivering = delivery::run(webhooks, store.clone(), Arc::clone(&telemetry), cancel.clone());
+    let registry = Registry::new(webhooks);
+    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
-    let sink = commit_to(store.clone());
+    let sink = publish_with(publisher);
     let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
@@ -84,12 +87,9 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 }
 
 /// Events that were open when the agent was killed end when they were last heard of.
-async fn close_open_events(config: &Config, store: &StoreHandle, reader: &Reader) -> Result<()> {
-    let rules = Rules::new(config);
+async fn close_open_events(publisher: &Publisher, reader: &Reader) -> Result<()> {
     for event in reader.open_events()? {
-        let event = close_interrupted(event);
-        let deliveries = rules.plan(&event);
-        store.commit(NewEvent { event, deliveries, picture: None }).await?;
+        publisher.publish(close_interrupted(event), None).await?;
     }
     Ok(())
 }
@@ -111,17 +111,20 @@ fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput
 }
 
 /// Blocks the events thread until the state is on the disk: from here on nothing is lost.
-fn commit_to(store: StoreHandle) -> impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static {
-    move |new| {
-        let (camera, event) = (new.event.camera.as_ref().map(|c| c.id.clone()), new.event.id);
-        let (state, description) = (new.event.state.as_str(), new.event.description.clone());
-        match store.commit_blocking(new) {
-            Ok(_) => {
-                tracing::info!(camera, %event, state, description, "event");
+fn publish_with(
+    publisher: Publisher,
+) -> impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static {
+    move |event, picture| {
+        let id = event.id;
+        match publisher.publish_blocking(event, picture) {
+            Ok(receipt) => {
+                let Event { camera, state, description, .. } = receipt.event;
+                let (camera, state) = (camera.map(|camera| camera.id), state.as_str());
+                tracing::info!(camera, event = %id, state, description, "event");
                 ControlFlow::Continue(())
             }
             Err(error) => {
-                tracing::error!(%event, %error, "event lost: the store is gone");
+                tracing::error!(event = %id, %error, "event lost: the store is gone");
                 ControlFlow::Break(())
             }
         }

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::ReplayArgs;
 use crate::app::Replay;
 use crate::config::{CameraConfig, Config};
-use crate::model::{CameraSlug, Captured, Event, NewEvent, UtcMillis};
+use crate::model::{CameraSlug, Captured, Event, Picture, UtcMillis};
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let config = load_config(args.config.as_deref())?;
@@ -78,16 +78,16 @@ fn sink(
     json: bool,
     pictures: Option<PathBuf>,
     bar: Option<ProgressBar>,
-) -> impl FnMut(NewEvent) -> ControlFlow<()> + Send + 'static {
-    move |new| {
-        if let (Some(folder), Some(picture)) = (&pictures, &new.picture) {
-            let file = folder.join(format!("{}-{}.jpg", new.event.id, new.event.seq));
+) -> impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static {
+    move |event, picture| {
+        if let (Some(folder), Some(picture)) = (&pictures, &picture) {
+            let file = folder.join(format!("{}-{}.jpg", event.id, event.seq));
             if let Err(error) = std::fs::write(&file, &picture.jpeg) {
                 tracing::error!(file = %file.display(), %error, "cannot write the picture");
                 return ControlFlow::Break(());
             }
         }
-        let line = if json { json_line(&new.event) } else { text_line(&new.event) };
+        let line = if json { json_line(&event) } else { text_line(&event) };
         let print = || writeln!(std::io::stdout().lock(), "{line}");
         let printed = bar.as_ref().map_or_else(print, |bar| bar.suspend(print));
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

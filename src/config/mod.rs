@@ -10,7 +10,7 @@ mod problem;
 mod read;
 mod section;
 mod value;
-mod webhooks;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +27,11 @@ use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 pub use coco::coco80_index;
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use problem::{ConfigError, Problem};
+pub use webhook::{
+    AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
+    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RateLimit,
+    RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig,
+};
 
 /// Every default, with comments: `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -293,45 +298,6 @@ pub struct Motion {
     pub start_frames: u32,
     /// Quiet before it counts as still.
     pub quiet: Duration,
-}
-
-/// One webhook.
-#[derive(Clone)]
-pub struct WebhookConfig {
-    /// Name in the outbox.
-    pub id: WebhookId,
-    /// For people.
-    pub name: String,
-    /// Whether it gets anything.
-    pub enabled: bool,
-    /// Where requests go. May hold a secret: only its host is ever shown.
-    pub url: Url,
-    /// Signs each request.
-    pub secret: Option<SecretString>,
-    /// Added to each request.
-    pub headers: BTreeMap<String, SecretString>,
-    /// Name of a format file.
-    pub format: String,
-    /// What it is subscribed to.
-    pub when: Conditions,
-    /// Requests at the same time.
-    pub concurrency: usize,
-    /// Part of the total.
-    pub connect_timeout: Duration,
-    /// Total time of a request. `None`: the format's.
-    pub timeout: Option<Duration>,
-    /// Pauses between requests. `None`: the format's.
-    pub retry_schedule: Option<Vec<Duration>>,
-    /// Whether the certificate must be valid.
-    pub verify_ssl: bool,
-}
-
-/// The host only of the address: many services have their secret in its path.
-impl fmt::Debug for WebhookConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = (&self.id, self.enabled, self.url.host_str(), &self.format, &self.when);
-        f.debug_tuple("WebhookConfig").field(&fields).finish_non_exhaustive()
-    }
 }
 
 /// One rule.

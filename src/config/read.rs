@@ -10,7 +10,7 @@ use url::Url;
 
 use super::cameras::camera;
 use super::section::{Report, Section, hint};
-use super::webhooks::{rule, webhook};
+use super::webhook::read::{rule, webhook};
 use super::{
     Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
     RuleConfig, Store, Track, WebhookConfig,

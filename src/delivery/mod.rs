@@ -15,10 +15,12 @@ mod classify;
 mod failure;
 mod formats;
 mod reconcile;
+mod registry;
 mod send;
 mod webhooks;
 
 pub use classify::{Answer, Verdict, classify};
-pub use formats::{Format, verify};
+pub use formats::{Format, Message, Payload, RenderError, Rendered, Signer, verify};
 pub use reconcile::{DeliveryError, run};
+pub use registry::Registry;
 pub use webhooks::Webhooks;

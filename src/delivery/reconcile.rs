@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Answer;
 use super::classify::{Verdict, classify};
 use super::failure::Failure;
+use super::registry::Registry;
 use super::send::{Sent, send};
 use super::webhooks::{Webhook, Webhooks};
+use super::{Answer, Message};
 use crate::model::{Attempt, DeliveryId, DueDelivery, UtcMillis};
 use crate::store::{Outcome, StoreError, StoreHandle};
 use crate::telemetry::{Stage, Telemetry, WebhookLabels, Worker};
@@ -33,19 +34,20 @@ pub enum DeliveryError {
 /// Delivers until `cancel`. Then requests on their way are abandoned (their rows stay due) and answers that are in are written
 /// down, so the store has to live longer than this.
 pub async fn run(
-    webhooks: Webhooks,
+    registry: Registry,
     store: StoreHandle,
     telemetry: Arc<Telemetry>,
     cancel: CancellationToken,
 ) -> Result<(), DeliveryError> {
-    let abandoned = store.abandon_unknown(webhooks.known.clone()).await?;
-    if abandoned > 0 {
-        tracing::warn!(messages = abandoned, "given up: their webhooks are no longer in the configuration");
-    }
+    let mut changes = registry.changes();
+    let webhooks = Arc::clone(&changes.borrow_and_update());
+    abandon_unknown(&store, &webhooks).await?;
     let wake_up = store.wake_up();
     let worker = telemetry.worker(Stage::Delivery, "delivery");
-    let shared = Arc::new(Shared { store, telemetry, worker, cancel, base: webhooks.public_base_url });
-    let mut lanes: Vec<Lane> = webhooks.enabled.into_iter().map(Lane::new).collect();
+    let shared =
+        Arc::new(Shared { store, telemetry, worker, cancel, base: Arc::clone(&webhooks.public_base_url) });
+    let mut lanes = lanes_of(&webhooks, Vec::new());
+    drop(webhooks);
     let mut tasks = JoinSet::new();
 
     while !shared.cancel.is_cancelled() {
@@ -53,6 +55,12 @@ pub async fn run(
         tokio::select! {
             () = shared.cancel.cancelled() => {}
             () = wake_up.notified() => {}
+            // The registry lives in this function: it cannot be gone.
+            Ok(()) = changes.changed() => {
+                let webhooks = Arc::clone(&changes.borrow_and_update());
+                abandon_unknown(&shared.store, &webhooks).await?;
+                lanes = lanes_of(&webhooks, lanes);
+            }
             () = tokio::time::sleep(next) => {}
             Some(done) = tasks.join_next() => land(&mut lanes, done??),
         }
@@ -83,10 +91,22 @@ struct Lane {
     in_flight: HashSet<DeliveryId>,
 }
 
-impl Lane {
-    fn new(webhook: Arc<Webhook>) -> Self {
-        Self { webhook, in_flight: HashSet::new() }
+/// A lane for each enabled webhook; requests on their way stay in the books of those that were there before.
+fn lanes_of(webhooks: &Webhooks, mut before: Vec<Lane>) -> Vec<Lane> {
+    let lane = |webhook: &Arc<Webhook>| {
+        let old = before.iter_mut().find(|lane| lane.webhook.id() == webhook.id());
+        let in_flight = old.map(|lane| std::mem::take(&mut lane.in_flight)).unwrap_or_default();
+        Lane { webhook: Arc::clone(webhook), in_flight }
+    };
+    webhooks.enabled.iter().map(lane).collect()
+}
+
+async fn abandon_unknown(store: &StoreHandle, webhooks: &Webhooks) -> Result<(), StoreError> {
+    let abandoned = store.abandon_unknown(webhooks.known.clone()).await?;
+    if abandoned > 0 {
+        tracing::warn!(messages = abandoned, "given up: their webhooks are gone");
     }
+    Ok(())
 }
 
 type Landed = Result<DeliveryId, StoreError>;
@@ -106,13 +126,13 @@ async fn pass(
     let looks: Vec<_> = lanes
         .iter()
         .map(|lane| (lane.webhook.clone(), lane.in_flight.clone()))
-        .filter(|(webhook, in_flight)| in_flight.len() < webhook.concurrency)
+        .filter(|(webhook, in_flight)| in_flight.len() < webhook.config.limits.concurrency)
         .collect();
     let store = shared.store.clone();
     let now = UtcMillis::now();
     let found = tokio::task::spawn_blocking(move || look(&store, &looks, now)).await??;
     for due in found.due {
-        let Some(lane) = lanes.iter_mut().find(|lane| lane.webhook.id == due.delivery.webhook) else {
+        let Some(lane) = lanes.iter_mut().find(|lane| *lane.webhook.id() == due.delivery.webhook) else {
             continue;
         };
         lane.in_flight.insert(due.delivery.id);
@@ -135,9 +155,9 @@ fn look(
 ) -> Result<Found, StoreError> {
     let mut found = Found::default();
     for (webhook, in_flight) in looks {
-        let room = webhook.concurrency - in_flight.len();
-        found.due.extend(store.due(&webhook.id, now, room, in_flight)?);
-        let next_at = store.next_due_at(&webhook.id, now)?;
+        let room = webhook.config.limits.concurrency - in_flight.len();
+        found.due.extend(store.due(webhook.id(), now, room, in_flight)?);
+        let next_at = store.next_due_at(webhook.id(), now)?;
         found.next_at = [found.next_at, next_at].into_iter().flatten().min();
     }
     Ok(found)
@@ -169,7 +189,8 @@ const RENDER_ERROR: &str = "render_error";
 async fn attempt(shared: &Shared, webhook: &Webhook, due: &DueDelivery) -> Option<Sent> {
     let body = {
         let _busy = shared.worker.busy();
-        webhook.format.render(&due.delivery, &due.event, &shared.base)
+        let message = Message { delivery: &due.delivery, event: &due.event, thumbnail: None };
+        webhook.payload.render(&[message], &shared.base)
     };
     match body {
         Ok(body) => tokio::select! {
@@ -177,7 +198,7 @@ async fn attempt(shared: &Shared, webhook: &Webhook, due: &DueDelivery) -> Optio
             sent = send(webhook, due, body) => Some(sent),
         },
         Err(error) => {
-            let failure = Failure::new(RENDER_ERROR, format!("the payload cannot be filled in: {error}"));
+            let failure = Failure::new(RENDER_ERROR, error.to_string());
             let attempt = Attempt {
                 number: due.delivery.attempts + 1,
                 started_at: UtcMillis::now(),
@@ -199,13 +220,13 @@ fn report(telemetry: &Telemetry, webhook: &Webhook, due: &DueDelivery, attempt: 
         Verdict::Retry(_) => "retry",
         Verdict::Failed => "failed",
     };
-    let labels = WebhookLabels { webhook: webhook.id.to_string(), outcome };
+    let labels = WebhookLabels { webhook: webhook.id().to_string(), outcome };
     telemetry.metrics.delivery_attempts.get_or_create(&labels).inc();
     if attempt.number == 1 {
         let waited = attempt.started_at.since(due.delivery.created_at);
         telemetry.metrics.delivery_latency.observe(waited.as_secs_f64());
     }
-    let (id, host, event) = (&webhook.id, &webhook.host, due.delivery.event_id);
+    let (id, host, event) = (webhook.id(), &webhook.host, due.delivery.event_id);
     let (number, duration_ms) = (attempt.number, attempt.duration.as_millis());
     let error = attempt.error_message.as_deref().unwrap_or_default();
     match verdict {

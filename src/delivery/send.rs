@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
-use secrecy::ExposeSecret;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 
+use super::Rendered;
 use super::classify::{Answer, retry_after};
 use super::failure::Failure;
 use super::webhooks::Webhook;
@@ -31,12 +31,13 @@ struct Received {
     body: Vec<u8>,
 }
 
-/// Sends `body`. The deadline covers everything: name look-up, connection, TLS, sending, and the answer to its last byte.
-pub(super) async fn send(webhook: &Webhook, due: &DueDelivery, body: Vec<u8>) -> Sent {
+/// Sends what was rendered. The deadline covers everything: name look-up, connection, TLS, sending, and the answer to its last byte.
+pub(super) async fn send(webhook: &Webhook, due: &DueDelivery, rendered: Rendered) -> Sent {
     let number = due.delivery.attempts + 1;
     let (started_at, began) = (UtcMillis::now(), Instant::now());
     let mut received = Received::default();
-    let result = tokio::time::timeout(webhook.timeout, exchange(webhook, due, number, body, &mut received));
+    let result =
+        tokio::time::timeout(webhook.timeout, exchange(webhook, due, number, rendered, &mut received));
     let failure = match result.await {
         Ok(Ok(())) => received.status.filter(|status| !status.is_success()).map(Failure::of_status),
         Ok(Err(error)) => Some(Failure::of_error(error)),
@@ -71,7 +72,7 @@ async fn exchange(
     webhook: &Webhook,
     due: &DueDelivery,
     number: u32,
-    body: Vec<u8>,
+    rendered: Rendered,
     received: &mut Received,
 ) -> Result<(), reqwest::Error> {
     let delivery = &due.delivery;
@@ -80,19 +81,23 @@ async fn exchange(
         1 => delivery.event_id.to_string(),
         seq => format!("{}_{seq}", delivery.event_id),
     };
+    let mut headers = webhook.headers.clone();
+    // After the user's own, and so instead of them: the receiver is to read what was rendered.
+    headers.insert(CONTENT_TYPE, rendered.content_type);
     let mut request = webhook
         .client
-        .post(webhook.url.clone())
-        .headers(webhook.headers.clone())
-        .header("webhook-id", webhook_id)
+        .post(webhook.config.url.clone())
+        .headers(headers)
+        .header("webhook-id", webhook_id.as_str())
         .header("X-Delivery-Id", delivery.id.to_string())
         .header("X-Delivery-Attempt", number);
-    if let Some(secret) = &webhook.secret {
-        for (name, value) in webhook.format.sign(secret.expose_secret(), &body) {
-            request = request.header(name, value);
-        }
+    if let Some(encoding) = rendered.content_encoding {
+        request = request.header(CONTENT_ENCODING, encoding);
     }
-    let mut response = request.body(body).send().await?;
+    for (name, value) in webhook.signer.headers(&webhook_id, UtcMillis::now(), &rendered.body) {
+        request = request.header(name, value);
+    }
+    let mut response = request.body(rendered.body).send().await?;
     received.status = Some(response.status());
     received.retry_after = asked_pause(&response);
     while received.body.len() < MAX_READ

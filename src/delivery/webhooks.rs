@@ -4,12 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use secrecy::ExposeSecret;
 
-use super::Format;
+use super::{Payload, Signer};
 use crate::config::{Config, Problem, WebhookConfig};
 use crate::model::WebhookId;
 
@@ -30,17 +29,22 @@ pub struct Webhooks {
 /// One webhook, compiled.
 #[derive(Debug)]
 pub(super) struct Webhook {
-    pub(super) id: WebhookId,
-    /// May hold a secret: never shown. What is shown is `host`.
-    pub(super) url: Url,
+    pub(super) config: Arc<WebhookConfig>,
+    /// What is shown of the address, which may hold a secret.
     pub(super) host: String,
-    pub(super) secret: Option<SecretString>,
+    /// The user's.
     pub(super) headers: HeaderMap,
-    pub(super) format: Format,
+    pub(super) payload: Payload,
+    pub(super) signer: Signer,
     pub(super) timeout: Duration,
     pub(super) retry_schedule: Vec<Duration>,
-    pub(super) concurrency: usize,
     pub(super) client: reqwest::Client,
+}
+
+impl Webhook {
+    pub(super) fn id(&self) -> &WebhookId {
+        &self.config.id
+    }
 }
 
 impl Webhooks {
@@ -67,32 +71,30 @@ impl Webhooks {
     /// The webhooks that messages go to.
     #[must_use]
     pub fn enabled_ids(&self) -> HashSet<WebhookId> {
-        self.enabled.iter().map(|webhook| webhook.id.clone()).collect()
+        self.enabled.iter().map(|webhook| webhook.id().clone()).collect()
     }
 }
 
 type KeyAndMessage = (&'static str, String);
 
 fn compile(config: &WebhookConfig) -> Result<Webhook, KeyAndMessage> {
-    let format = Format::find(&config.format).map_err(|message| ("format", message))?;
-    let headers = headers(config, &format)?;
+    let payload = Payload::compile(config)?;
+    let signer = Signer::compile(config)?;
+    let headers = headers(config)?;
     let client = client(config).map_err(|error| ("url", format!("cannot set up connections: {error}")))?;
     Ok(Webhook {
-        id: config.id.clone(),
         host: config.url.host_str().unwrap_or_default().to_owned(),
-        url: config.url.clone(),
-        secret: config.secret.clone(),
         headers,
-        timeout: config.timeout.unwrap_or(format.timeout),
-        retry_schedule: config.retry_schedule.clone().unwrap_or_else(|| format.retry_schedule.clone()),
-        concurrency: config.concurrency.max(1),
-        format,
+        timeout: config.timeout.unwrap_or(payload.timeout()),
+        retry_schedule: config.retry.schedule.clone().unwrap_or_else(|| payload.retry_schedule().to_vec()),
+        payload,
+        signer,
         client,
+        config: Arc::new(config.clone()),
     })
 }
 
-/// The user's headers; the format's content type comes last and wins.
-fn headers(config: &WebhookConfig, format: &Format) -> Result<HeaderMap, KeyAndMessage> {
+fn headers(config: &WebhookConfig) -> Result<HeaderMap, KeyAndMessage> {
     let mut headers = HeaderMap::new();
     for (name, value) in &config.headers {
         let wrong = || ("headers", format!("`{name}` is not a valid header name and value"));
@@ -101,10 +103,6 @@ fn headers(config: &WebhookConfig, format: &Format) -> Result<HeaderMap, KeyAndM
         value.set_sensitive(true);
         headers.insert(header, value);
     }
-    let content_type = HeaderValue::from_str(&format.content_type);
-    let content_type =
-        content_type.map_err(|_| ("format", format!("`{}` is no type", format.content_type)))?;
-    headers.insert(CONTENT_TYPE, content_type);
     Ok(headers)
 }
 
@@ -118,9 +116,9 @@ fn client(config: &WebhookConfig) -> Result<reqwest::Client, reqwest::Error> {
         .no_proxy()
         .connect_timeout(config.connect_timeout)
         .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(config.concurrency)
+        .pool_max_idle_per_host(config.limits.concurrency)
         // Without TLS there is nothing to verify, and the system's certificates need not be there, nor be loaded.
-        .tls_danger_accept_invalid_certs(!config.verify_ssl || config.url.scheme() == "http")
+        .tls_danger_accept_invalid_certs(!config.tls.verify || config.url.scheme() == "http")
         .build()
 }
 

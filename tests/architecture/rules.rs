@@ -19,7 +19,9 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "inference" | "store" => &["model", "config", "telemetry"],
         stage if STAGES.contains(&stage) => &["model", "config", "telemetry", "pixels", "inference"],
         "delivery" | "mqtt" | "web" => &["model", "config", "telemetry", "store", "pixels"],
-        "api" => &["model", "config", "telemetry", "store", "pixels", "delivery", "web"],
+        // Rules decide, the store commits: the only place where the two meet.
+        "publish" => &["model", "config", "telemetry", "rules", "store"],
+        "api" => &["model", "config", "telemetry", "store", "pixels", "publish", "delivery", "web"],
         // The only one that sees two stages.
         "app" => &[
             "model",
@@ -28,6 +30,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "pixels",
             "inference",
             "store",
+            "publish",
             "delivery",
             "mqtt",
             "web",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
-use porchlight::delivery::{self, DeliveryError, Webhooks};
+use porchlight::delivery::{self, DeliveryError, Registry, Webhooks};
 use porchlight::model::{
     Attempt, Delivery, DeliveryStatus, Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef,
     UtcMillis, WebhookId,
@@ -52,7 +52,8 @@ impl Agent {
             .expect("a runtime");
         let cancel = CancellationToken::new();
         let webhooks = Webhooks::compile(config).expect("valid webhooks");
-        let delivery = delivery::run(webhooks, store.clone(), Arc::clone(&telemetry), cancel.clone());
+        let delivery =
+            delivery::run(Registry::new(webhooks), store.clone(), Arc::clone(&telemetry), cancel.clone());
         let delivery = runtime.spawn(delivery);
         Self { store, reader, telemetry, thread, runtime, cancel, delivery }
     }

@@ -4,6 +4,7 @@
 //! code of its own here.
 
 mod json;
+mod payload;
 mod signature;
 mod template;
 
@@ -13,6 +14,7 @@ use minijinja::value::{Serde, Value};
 use reqwest::header::HeaderMap;
 use toml_span::de_helpers::TableHelper;
 
+pub use self::payload::{Message, Payload, RenderError, Rendered, Signer};
 use self::signature::Signature;
 use self::template::Template;
 use crate::model::{Delivery, Event};

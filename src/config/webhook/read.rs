@@ -1,16 +1,20 @@
-//! `[[webhook]]` and `[[rule]]` tables: whom to tell, and about what.
+//! From a table (`[[webhook]]`, `[[rule]]`) to what it means: whom to tell, and about what.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::read::{http_url, label, placeholder, title};
-use super::section::Section;
-use super::{Conditions, RuleConfig, WebhookConfig};
+use super::super::read::{http_url, label, placeholder, title};
+use super::super::section::Section;
+use super::super::{Conditions, RuleConfig};
+use super::{
+    BreakerConfig, Compression, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RetryConfig, RetryOn,
+    TlsConfig, WebhookConfig,
+};
 use crate::model::{CameraSlug, EventState, WebhookId};
 
-pub(super) fn webhook(section: Section<'_>) -> WebhookConfig {
+pub(in crate::config) fn webhook(section: Section<'_>) -> WebhookConfig {
     let id = section.parsed("id", WebhookId::parse);
     if id.is_none() {
         section.required::<String>("id");
@@ -23,17 +27,56 @@ pub(super) fn webhook(section: Section<'_>) -> WebhookConfig {
     let webhook = WebhookConfig {
         name: section.optional("name").unwrap_or_else(|| title(id.as_str())),
         id,
+        owner: Owner::File,
         enabled: section.required("enabled"),
+        customer: None,
         url: url.unwrap_or_else(|| http_url("http://refused/").expect("a plain address")),
-        secret: section.secret("secret"),
-        headers: headers(section.section("headers")),
-        format: section.required("format"),
+        method: HttpMethod::Post,
         when: conditions(&section),
-        concurrency: section.whole("concurrency", 1..=64),
-        connect_timeout: section.seconds("connect_timeout_s", 0.1..=120.0),
+        filters: BTreeMap::new(),
+        headers: headers(section.section("headers")),
+        secret: section.secret("secret"),
+        signatures: None,
+        payload: PayloadConfig {
+            format: section.required("format"),
+            template: None,
+            encoding: None,
+            attachments: None,
+            max_bytes: 256 * 1024,
+            compression: Compression::None,
+        },
         timeout: section.optional::<f64>("timeout_s").map(|_| section.seconds("timeout_s", 1.0..=120.0)),
-        retry_schedule: retry_schedule(&section),
-        verify_ssl: section.required("verify_ssl"),
+        connect_timeout: section.seconds("connect_timeout_s", 0.1..=120.0),
+        retry: RetryConfig {
+            schedule: retry_schedule(&section),
+            jitter: 0.1,
+            on: RetryOn::Default,
+            retry_after_max: Some(Duration::from_secs(86_400)),
+            max_age: None,
+        },
+        batch: None,
+        limits: LimitsConfig {
+            concurrency: section.whole("concurrency", 1..=64),
+            rate: None,
+            order: Order::None,
+        },
+        breaker: BreakerConfig {
+            failure_ratio: 0.7,
+            min_requests: 10,
+            window: Duration::from_secs(300),
+            open_for: Duration::from_secs(30),
+            disable_after: Some(Duration::from_secs(5 * 86_400)),
+        },
+        tls: TlsConfig {
+            verify: section.required("verify_ssl"),
+            ca_file: None,
+            client_cert: None,
+            client_key: None,
+            server_name: None,
+        },
+        proxy: None,
+        fallback: None,
+        health: None,
     };
     section.finish();
     webhook
@@ -69,7 +112,7 @@ fn retry_schedule(section: &Section<'_>) -> Option<Vec<Duration>> {
     Some(schedule.into_iter().map(Duration::from_secs_f64).collect())
 }
 
-pub(super) fn rule(section: Section<'_>) -> RuleConfig {
+pub(in crate::config) fn rule(section: Section<'_>) -> RuleConfig {
     let id = section.parsed("id", WebhookId::parse);
     if id.is_none() {
         section.required::<String>("id");

@@ -1,0 +1,78 @@
+//! The one door for events: rules decide who is told, the store commits, and then those who listen right now hear of it.
+//!
+//! Whoever has something to report (cameras, the API's ingest, the agent itself) comes through here, so every event is planned,
+//! durable and visible in the same way. What an event *is* does not belong here, nor how it is sent.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::broadcast;
+
+use crate::model::{Event, NewEvent, Picture};
+use crate::rules::Rules;
+use crate::store::{Receipt, StoreError, StoreHandle};
+
+/// Listeners that are further behind lose the oldest, and are told so.
+const LIVE: usize = 256;
+
+/// Publishes events. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Publisher(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    rules: RwLock<Arc<Rules>>,
+    store: StoreHandle,
+    live: broadcast::Sender<Arc<Event>>,
+}
+
+impl Publisher {
+    /// Events go to `store`, with messages as `rules` say.
+    #[must_use]
+    pub fn new(rules: Rules, store: StoreHandle) -> Self {
+        let (live, _) = broadcast::channel(LIVE);
+        Self(Arc::new(Shared { rules: RwLock::new(Arc::new(rules)), store, live }))
+    }
+
+    /// Plans and commits one state of an event. Returns when it is on the disk.
+    pub async fn publish(&self, event: Event, picture: Option<Picture>) -> Result<Receipt, StoreError> {
+        let receipt = self.0.store.commit(self.plan(event, picture)).await?;
+        self.announce(&receipt);
+        Ok(receipt)
+    }
+
+    /// The same for threads.
+    pub fn publish_blocking(&self, event: Event, picture: Option<Picture>) -> Result<Receipt, StoreError> {
+        let receipt = self.0.store.commit_blocking(self.plan(event, picture))?;
+        self.announce(&receipt);
+        Ok(receipt)
+    }
+
+    /// From now on these rules decide.
+    pub fn set_rules(&self, rules: Rules) {
+        *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// The rules as they are now.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Every event from now on, as it was committed.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.0.live.subscribe()
+    }
+
+    fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
+        let deliveries = self.rules().plan(&event);
+        NewEvent { event, deliveries, picture }
+    }
+
+    fn announce(&self, receipt: &Receipt) {
+        if !receipt.duplicate {
+            // Fails when nobody listens, which is fine.
+            let _ = self.0.live.send(Arc::new(receipt.event.clone()));
+        }
+    }
+}
