@@ -7,3 +7,7 @@ mod argus;
 mod kill;
 mod receiver;
 mod sending;
+mod whole_agent;
+
+#[path = "../common/mod.rs"]
+mod common;
