@@ -70,6 +70,10 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	$(call step,5/5,Python: what the demo decides by)
 	$(PYTHON) -B -m unittest discover --start-directory tests/demo
 
+.PHONY: rows
+rows: ## the webhook guides' requirements and the tests that prove them
+	@tests/rows/table
+
 .PHONY: bench
 bench: ## what a minute of video costs, and what the store and the way to the wire do
 	$(call step,1/4,installing what is missing)
