@@ -86,7 +86,7 @@ fn compile(config: &WebhookConfig) -> Result<Webhook, KeyAndMessage> {
         host: config.url.host_str().unwrap_or_default().to_owned(),
         headers,
         timeout: config.timeout.unwrap_or(payload.timeout()),
-        retry_schedule: config.retry.schedule.clone().unwrap_or_else(|| payload.retry_schedule().to_vec()),
+        retry_schedule: config.retry.pauses(payload.retry_schedule()),
         payload,
         signer,
         client,
