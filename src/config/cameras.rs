@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::read::{placeholder, title, percent_decode};
+use super::read::{percent_decode, placeholder, title};
 use super::section::Section;
 use super::{CameraConfig, Credentials, FileSource, Motion, RtspSource, Source, Transport};
 use crate::model::{Camera, CameraSlug, Polygon, SourceType};

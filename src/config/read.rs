@@ -35,7 +35,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let root = Section::root(&user, &defaults, &report);
 
     let cameras: Vec<CameraConfig> = root.sections("camera").into_iter().map(camera).collect();
-    let webhooks: Vec<WebhookConfig> = 
+    let webhooks: Vec<WebhookConfig> =
         root.sections("webhook").into_iter().map(|section| webhook(section, Owner::File)).collect();
     let rules: Vec<RuleConfig> = root.sections("rule").into_iter().map(rule).collect();
     let config = Config {

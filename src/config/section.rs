@@ -103,6 +103,7 @@ impl<'s> Section<'s> {
 
     /// Whether any layer has the key.
     pub(super) fn has(&self, key: &str) -> bool {
+        self.known.borrow_mut().push(key.to_owned());
         self.layers.iter().any(|layer| layer.get(key).is_some())
     }
 
@@ -263,7 +264,8 @@ impl<'s> Section<'s> {
     pub(super) fn section(&self, key: &str) -> Section<'s> {
         self.find(key);
         for (path, table) in self.written() {
-            if let Some(value) = table.get(key).filter(|value| value.as_table().is_none() && !is_null(value)) {
+            if let Some(value) = table.get(key).filter(|value| value.as_table().is_none() && !is_null(value))
+            {
                 let path = join(path, key);
                 let message = format!("expected a table [{path}], found {}", kind(value));
                 self.report.add(Some(value.span.start), path, message);
@@ -294,7 +296,11 @@ impl<'s> Section<'s> {
         let section = |(index, item): (usize, &'s Value<'s>)| {
             let path = entry(&place, index);
             if item.as_table().is_none() {
-                self.report.add(Some(item.span.start), &path, format!("expected a table, found {}", kind(item)));
+                self.report.add(
+                    Some(item.span.start),
+                    &path,
+                    format!("expected a table, found {}", kind(item)),
+                );
             }
             let own = item.as_table().map(|table| Layer { table, path: Some(path.clone()) });
             Section::new(path, own.into_iter().chain(defaults.iter().cloned()).collect(), self.report)
@@ -337,7 +343,8 @@ impl<'s> Section<'s> {
                 let at = key.span.start.min(value.span.start);
                 let meant = nearest(&key.name, names).map(|name| format!("did you mean `{name}`?"));
                 let hint = nearest(&key.name, &known).is_none().then_some(meant).flatten();
-                let message = format!("unknown key; {}", hint.unwrap_or_else(|| self::hint(&key.name, &known)));
+                let message =
+                    format!("unknown key; {}", hint.unwrap_or_else(|| self::hint(&key.name, &known)));
                 self.report.add(Some(at), join(path, &key.name), message);
             }
         }

@@ -156,7 +156,10 @@ mod tests {
             assert!(!fits(field, operator, no.clone()), "{field} {operator} {no}");
         }
         for operator in ["equals", "not_equals", "in", "not_in", "less_than", "contains", "matches"] {
-            assert!(!fits("data.nothing.there", operator, json!(["x"])), "{operator}: what is missing fits nothing");
+            assert!(
+                !fits("data.nothing.there", operator, json!(["x"])),
+                "{operator}: what is missing fits nothing"
+            );
             assert!(!fits("data.faces.7.name", operator, json!("x")), "{operator}");
         }
     }

@@ -129,7 +129,8 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    const CAMERAS: &str = "[[camera]]\nid = \"porch\"\nsource = \"a.mp4\"\n[[camera]]\nid = \"yard\"\nsource = \"b.mp4\"\n";
+    const CAMERAS: &str =
+        "[[camera]]\nid = \"porch\"\nsource = \"a.mp4\"\n[[camera]]\nid = \"yard\"\nsource = \"b.mp4\"\n";
 
     fn subscription(settings: &str) -> Subscription {
         let text = format!("{CAMERAS}[[webhook]]\nid = \"hook\"\nurl = \"http://hook.local/\"\n{settings}");
@@ -154,12 +155,21 @@ mod tests {
     fn s4_19_the_first_thing_in_the_order_of_decision_is_the_reason() {
         // Each line mends what the reason before it was.
         let mut settings: Vec<&str> = vec![
-            "enabled = false", "customer = \"2\"", "cameras = [\"yard\"]", "event_types = [\"face.*\"]",
-            "states = [\"end\"]", "labels = [\"vehicle\"]",
+            "enabled = false",
+            "customer = \"2\"",
+            "cameras = [\"yard\"]",
+            "event_types = [\"face.*\"]",
+            "states = [\"end\"]",
+            "labels = [\"vehicle\"]",
             "filters.\"object.*\".conditions = [{field = \"top_score\", operator = \"greater_than\", value = 0.8}]",
         ];
         for reason in [
-            Skip::Disabled, Skip::TenantMismatch, Skip::Camera, Skip::TypeMismatch, Skip::State, Skip::Label,
+            Skip::Disabled,
+            Skip::TenantMismatch,
+            Skip::Camera,
+            Skip::TypeMismatch,
+            Skip::State,
+            Skip::Label,
             Skip::FilterFalse,
         ] {
             assert_eq!(subscription(&settings.join("\n")).skips(&event()), Some(reason));
@@ -186,8 +196,14 @@ mod tests {
     #[test]
     fn types_are_matched_by_word_in_both_spellings() {
         for (pattern, fits) in [
-            ("*", true), ("object.*", true), ("object_*", true), ("object.detected", true),
-            ("object_detected", true), ("face.*", false), ("object", false), ("object.detect", false),
+            ("*", true),
+            ("object.*", true),
+            ("object_*", true),
+            ("object.detected", true),
+            ("object_detected", true),
+            ("face.*", false),
+            ("object", false),
+            ("object.detect", false),
         ] {
             assert_eq!(matches(pattern, "object.detected"), fits, "{pattern}");
         }

@@ -205,7 +205,11 @@ impl<'d> Spelling<'_, '_, 'd> {
         let backoff = policy.remove("backoff");
         if let Some(backoff) = backoff.filter(|value| value.as_str() != Some("exponential")) {
             let path = format!("{}.backoff", join(self.path, "retry_policy"));
-            self.report.add(Some(backoff.span.start), path, "must be \"exponential\"; other pauses go into `retry`");
+            self.report.add(
+                Some(backoff.span.start),
+                path,
+                "must be \"exponential\"; other pauses go into `retry`",
+            );
         }
         for unknown in policy.keys() {
             let path = join(&join(self.path, "retry_policy"), &unknown.name);
@@ -233,7 +237,8 @@ impl<'d> Spelling<'_, '_, 'd> {
     fn batch_timeout(&mut self) {
         let Some((key, value)) = self.table.remove_entry("batch_timeout") else { return };
         let seconds = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
-        let millis = seconds.filter(|seconds| (0.0..=86_400.0).contains(seconds)).map(|s| (s * 1000.0).round());
+        let millis =
+            seconds.filter(|seconds| (0.0..=86_400.0).contains(seconds)).map(|s| (s * 1000.0).round());
         let value = match (millis, seconds) {
             (Some(millis), _) => Value::with_span(ValueInner::Integer(millis as i64), value.span),
             (None, Some(_)) => {
@@ -339,7 +344,8 @@ fn named_preset(value: Value<'_>) -> Value<'_> {
 }
 
 fn same(one: &Value<'_>, other: &Value<'_>) -> bool {
-    let number = |value: &Value<'_>| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+    let number =
+        |value: &Value<'_>| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
     match (number(one), number(other)) {
         (Some(one), Some(other)) => (one - other).abs() < f64::EPSILON,
         (Some(_), None) | (None, Some(_)) => false,

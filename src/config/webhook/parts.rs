@@ -61,8 +61,8 @@ fn auth(section: Section<'_>) -> Option<(String, SecretString)> {
     if !section.is_written() {
         return None;
     }
-    let kind = section
-        .choice("type", &[("bearer", Auth::Bearer), ("basic", Auth::Basic), ("header", Auth::Header)]);
+    let kind =
+        section.choice("type", &[("bearer", Auth::Bearer), ("basic", Auth::Basic), ("header", Auth::Header)]);
     let needed = |key: &str| {
         let secret = section.secret(key);
         let keys = [key.to_owned(), format!("{key}_env"), format!("{key}_file")];
@@ -72,9 +72,8 @@ fn auth(section: Section<'_>) -> Option<(String, SecretString)> {
         secret
     };
     let header = match kind {
-        Auth::Bearer => needed("token").map(|token| {
-            ("Authorization".to_owned(), "token", format!("Bearer {}", token.expose_secret()))
-        }),
+        Auth::Bearer => needed("token")
+            .map(|token| ("Authorization".to_owned(), "token", format!("Bearer {}", token.expose_secret()))),
         Auth::Basic => {
             let username: String = section.required("username");
             // An empty password is one, as in http://user@host/.
@@ -151,7 +150,8 @@ pub(super) fn payload(webhook: &Section<'_>, url: &Url) -> PayloadConfig {
     if !section.is_given("format") {
         if is_slack(url) && template.is_none() {
             "slack".clone_into(&mut format);
-            webhook.warn("url", "is Slack's: messages go out in the format `slack`; set `format` for another");
+            webhook
+                .warn("url", "is Slack's: messages go out in the format `slack`; set `format` for another");
         } else if let Some(dialect) = dialect {
             format = dialect;
         }

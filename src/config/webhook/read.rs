@@ -1,6 +1,5 @@
 //! From the settings of a webhook or a rule, in the spelling of [`super::aliases`], to what they mean.
 
-
 use toml_span::Value;
 use url::{Host, Url};
 
@@ -98,7 +97,10 @@ fn timeout(section: &Section<'_>) -> Option<std::time::Duration> {
     }
     let timeout = section.seconds("timeout", 1.0..=120.0);
     if !(5.0..=30.0).contains(&seconds) {
-        section.warn("timeout", "5 to 30 seconds are reasonable: slow receivers are cut off, dead ones hold a place");
+        section.warn(
+            "timeout",
+            "5 to 30 seconds are reasonable: slow receivers are cut off, dead ones hold a place",
+        );
     }
     Some(timeout)
 }

@@ -81,7 +81,8 @@ fn s4_3_the_sample_of_webnet_is_read_as_it_stands() {
     assert!(webhook.tls.verify && webhook.enabled);
     assert_eq!(webhook.timeout, Some(Duration::from_secs(10)));
     assert_eq!(pauses(&webhook), [60.0, 120.0, 240.0]);
-    let other = json!({"url": "https://hooks.example/x", "max_retries": 5, "retry_backoff": 30, "verify_ssl": false});
+    let other =
+        json!({"url": "https://hooks.example/x", "max_retries": 5, "retry_backoff": 30, "verify_ssl": false});
     let webhook = config(&other);
     assert_eq!(pauses(&webhook), [30.0, 60.0, 120.0, 240.0, 480.0], "it doubles");
     assert!(!webhook.tls.verify);
@@ -101,7 +102,9 @@ fn s4_4_what_webnet_leaves_out_has_its_defaults() {
 
 #[test]
 fn s4_18_timeouts_are_bounded_and_odd_ones_are_warned_about() {
-    for (timeout, warned) in [(1.0, true), (4.9, true), (5.0, false), (30.0, false), (30.5, true), (120.0, true)] {
+    for (timeout, warned) in
+        [(1.0, true), (4.9, true), (5.0, false), (30.0, false), (30.5, true), (120.0, true)]
+    {
         let reading = read(&json!({"timeout_seconds": timeout})).expect("allowed");
         assert_eq!(reading.config.timeout, Some(Duration::from_secs_f64(timeout)));
         let keys: Vec<&str> = reading.warnings.iter().map(|warning| warning.key.as_str()).collect();
@@ -185,7 +188,9 @@ fn s5_11_a_payload_template_is_kept_as_it_stands() {
 
 #[test]
 fn s5_15_the_short_forms_of_tagorun_are_read_as_they_stand() {
-    for name in ["crm", "analytics", "warehouse", "incidents", "workflow", "notification", "slack", "teams", "zapier"] {
+    for name in
+        ["crm", "analytics", "warehouse", "incidents", "workflow", "notification", "slack", "teams", "zapier"]
+    {
         let body = sample(&format!("tagorun_{name}"));
         let webhook = config(&body);
         assert_eq!(webhook.url.as_str(), body["webhook_url"].as_str().expect("an address"), "{name}");
@@ -200,7 +205,10 @@ fn s5_16_credentials_become_headers() {
     let bearer = config(&sample("tagorun_bearer"));
     assert_eq!(header(&bearer, "Authorization"), "Bearer your-secret-token");
     let keys = config(&sample("tagorun_api_key"));
-    assert_eq!((header(&keys, "X-API-Key"), header(&keys, "X-API-Secret")), ("your-api-key", "your-api-secret"));
+    assert_eq!(
+        (header(&keys, "X-API-Key"), header(&keys, "X-API-Secret")),
+        ("your-api-key", "your-api-secret")
+    );
     assert_eq!(header(&config(&sample("tagorun_basic")), "Authorization"), "Basic base64(username:password)");
 
     let auth = |auth: Json| config(&json!({"auth": auth}));
@@ -260,8 +268,12 @@ fn an_own_schedule_overrides_a_default_of_another_kind() {
 
 #[test]
 fn two_spellings_must_say_the_same() {
-    assert_eq!(config(&json!({"timeout": 10, "timeout_seconds": 10.0})).timeout, Some(Duration::from_secs(10)));
-    let both = json!({"timeout_seconds": 10, "webhook_timeout": 15, "verify_ssl": true, "tls": {"verify": false}});
+    assert_eq!(
+        config(&json!({"timeout": 10, "timeout_seconds": 10.0})).timeout,
+        Some(Duration::from_secs(10))
+    );
+    let both =
+        json!({"timeout_seconds": 10, "webhook_timeout": 15, "verify_ssl": true, "tls": {"verify": false}});
     assert_eq!(
         refused(&both),
         "webhook_timeout: says something else than `timeout_seconds`; give only one of them\n\
@@ -282,7 +294,8 @@ fn the_file_and_the_api_read_the_same() {
         "payload": {"template": {"b": "{{event.id}}", "a": [1]}},
     });
     let shown = |webhook: &WebhookConfig| {
-        let fields = (&webhook.filters, &webhook.payload, &webhook.retry, &webhook.batch, &webhook.signatures);
+        let fields =
+            (&webhook.filters, &webhook.payload, &webhook.retry, &webhook.batch, &webhook.signatures);
         format!("{fields:?} {} {}", header(webhook, "Authorization"), webhook.url)
     };
     let file = Config::parse(toml).unwrap_or_else(|error| unreachable!("{error}"));
@@ -297,15 +310,33 @@ fn what_makes_no_sense_is_refused_by_the_key_that_was_sent() {
         (json!({"webhook_id": "stats"}), "webhook_id: `stats` is an address of the API; take another id"),
         (json!({"evnts": []}), "evnts: unknown key; did you mean `events`?"),
         (json!({"headers": {"Host": "x"}}), "headers.Host: is set by the agent itself"),
-        (json!({"secret_file": "/etc/shadow"}), "secret_file: belongs to the agent's own file; send secret itself"),
-        (json!({"auth": {"type": "bearer", "token_env": "HOME"}}), "auth.token_env: belongs to the agent's own file; send token itself"),
-        (json!({"auth": {"type": "bearer"}}), "auth.token: is missing; there are token, token_env, token_file"),
+        (
+            json!({"secret_file": "/etc/shadow"}),
+            "secret_file: belongs to the agent's own file; send secret itself",
+        ),
+        (
+            json!({"auth": {"type": "bearer", "token_env": "HOME"}}),
+            "auth.token_env: belongs to the agent's own file; send token itself",
+        ),
+        (
+            json!({"auth": {"type": "bearer"}}),
+            "auth.token: is missing; there are token, token_env, token_file",
+        ),
         (json!({"payload": {"fromat": "slack"}}), "payload.fromat: unknown key; did you mean `format`?"),
-        (json!({"retry": {"schedule": "soon"}}), "retry.schedule: expected a list [ ] of numbers, found text"),
+        (
+            json!({"retry": {"schedule": "soon"}}),
+            "retry.schedule: expected a list [ ] of numbers, found text",
+        ),
         (json!({"retry": {"on": [200]}}), "retry.on: must be HTTP statuses from 300 to 599"),
         (json!({"retry_count": 99}), "retry_count: must be from 0 to 49"),
-        (json!({"signature": [{"format": "{hex}"}]}), "signature[1].preset: is missing; give a preset, or a header of your own"),
-        (json!({"rate_limit": {"requests": 0, "per_ms": 1}}), "rate_limit.requests: must be from 1 to 1000000"),
+        (
+            json!({"signature": [{"format": "{hex}"}]}),
+            "signature[1].preset: is missing; give a preset, or a header of your own",
+        ),
+        (
+            json!({"rate_limit": {"requests": 0, "per_ms": 1}}),
+            "rate_limit.requests: must be from 1 to 1000000",
+        ),
         (json!({"tls": {"client_cert": "/x"}}), "tls.client_cert: client_cert and client_key go together"),
         (json!({"batch_timeout": "1"}), "batch_timeout: expected a whole number, not negative, found text"),
     ] {
