@@ -40,6 +40,23 @@ impl FromToml for String {
     }
 }
 
+/// A name; some systems number their things.
+#[derive(Default)]
+pub(super) struct Name(pub(super) String);
+
+impl FromToml for Name {
+    fn wanted() -> String {
+        String::wanted()
+    }
+    fn wanted_many() -> String {
+        String::wanted_many()
+    }
+    fn from_toml(value: &Value<'_>) -> Option<Self> {
+        let number = || value.as_integer().map(|number| number.to_string());
+        value.as_str().map(ToOwned::to_owned).or_else(number).map(Self)
+    }
+}
+
 impl FromToml for f64 {
     fn wanted() -> String {
         "a number".to_owned()

@@ -345,5 +345,5 @@ fn settings(entry: &Entry) -> Result<&WebhookConfig, Refusal> {
     entry.config.as_deref().map_err(|problems| Refusal::Invalid(problems.clone()))
 }
 
-/// Compiles a set of webhooks.
+/// A set of webhooks for delivery.
 type Compiled = Result<Webhooks, Vec<Problem>>;

@@ -85,6 +85,10 @@ pub(super) async fn receive(
     let inspector = inspector(&state)?;
 
     let body = body::bytes(body, MAX_BODY_BYTES)?;
+    let webhooks = state.0.webhooks.current();
+    let configs = webhooks.iter().filter_map(|entry| entry.config.as_ref().ok());
+    let names = configs.flat_map(|config| config.headers.keys().map(|name| name.to_ascii_lowercase()));
+    inspector.log.also_secret(names);
     let timestamp = inspector.keep(client.ip().to_canonical(), headers, body).await?;
     tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     let answer = json!({"status": "received", "timestamp": timestamp});

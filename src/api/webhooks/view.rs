@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    AttachmentConfig, AttachmentSource, Compression, Encoding, HealthMethod, HttpMethod, Order, Owner,
-    Problem, RetryOn, SignatureConfig, WebhookConfig,
+    AttachmentConfig, AttachmentSource, Compression, Encoding, HealthMethod, HttpMethod, OnMissing, Order,
+    Owner, Problem, RetryOn, SignatureConfig, WebhookConfig,
 };
 use crate::delivery::Trial;
 use crate::webhooks::{Entry, REDACTED, shown};
@@ -154,6 +154,12 @@ fn payload(webhook: &WebhookConfig) -> Value {
     json!({
         "format": payload.format,
         "template": payload.template,
+        "on_missing": match payload.on_missing {
+            OnMissing::Empty => "empty",
+            OnMissing::Null => "null",
+            OnMissing::Error => "error",
+        },
+        "options": payload.options.keys().map(|name| (name.clone(), json!(REDACTED))).collect::<Map<_, _>>(),
         "encoding": payload.encoding.map(|encoding| match encoding {
             Encoding::Json => "json",
             Encoding::Form => "form",

@@ -47,8 +47,8 @@ pub(super) fn other_names() -> Vec<&'static str> {
 }
 
 /// What `[webhook.payload]` may hold; another table is a template itself.
-pub(super) const PAYLOAD: [&str; 6] =
-    ["format", "encoding", "template", "attachments", "max_bytes", "compression"];
+pub(super) const PAYLOAD: [&str; 8] =
+    ["format", "encoding", "template", "on_missing", "options", "attachments", "max_bytes", "compression"];
 
 /// The `[[webhook]]` tables and their defaults in a whole file.
 pub(in crate::config) fn canonical_file(root: &mut Value<'_>, report: &Report<'_>) {

@@ -143,6 +143,10 @@ pub struct PayloadConfig {
     pub format: String,
     /// The user's own template, instead of the format's.
     pub template: Option<serde_json::Value>,
+    /// What becomes of a `{{path}}` of `template` that the event does not have.
+    pub on_missing: OnMissing,
+    /// What the format asks for besides: `chat_id` (telegram), `token` and `user` (pushover), `topic` (ntfy), `bbox` (facecv).
+    pub options: BTreeMap<String, SecretString>,
     /// `None`: the format's.
     pub encoding: Option<Encoding>,
     /// Pictures that go along in a multipart request. `None`: the format's.
@@ -151,6 +155,18 @@ pub struct PayloadConfig {
     pub max_bytes: usize,
     /// Of the body; the signature covers what is sent.
     pub compression: Compression,
+}
+
+/// What becomes of a value of a template that the event does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// Nothing within a text; null where it is the whole value.
+    #[default]
+    Empty,
+    /// Null, also for the text it is a part of.
+    Null,
+    /// The message is given up, with an error that names it.
+    Error,
 }
 
 /// How a payload becomes a body.

@@ -10,9 +10,11 @@ use url::Url;
 
 use super::super::json::to_json;
 use super::super::section::Section;
+use super::super::value::Name;
 use super::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, HealthConfig,
-    HealthMethod, LimitsConfig, Order, PayloadConfig, RateLimit, SignatureConfig, SigningKey, TlsConfig,
+    HealthMethod, LimitsConfig, OnMissing, Order, PayloadConfig, RateLimit, SignatureConfig, SigningKey,
+    TlsConfig,
 };
 use crate::model::UtcMillis;
 
@@ -135,6 +137,9 @@ pub(super) fn signing_keys(section: &Section<'_>, list: &str) -> Vec<SigningKey>
     section.entries(list).into_iter().filter_map(key).collect()
 }
 
+const ON_MISSING: [(&str, OnMissing); 3] =
+    [("empty", OnMissing::Empty), ("null", OnMissing::Null), ("error", OnMissing::Error)];
+
 const ENCODINGS: [(&str, Encoding); 4] = [
     ("json", Encoding::Json),
     ("form", Encoding::Form),
@@ -160,6 +165,8 @@ pub(super) fn payload(webhook: &Section<'_>, url: &Url) -> PayloadConfig {
     let payload = PayloadConfig {
         format,
         template,
+        on_missing: section.choice("on_missing", &ON_MISSING),
+        options: options(section.section("options")),
         encoding: section.has("encoding").then(|| section.choice("encoding", &ENCODINGS)),
         attachments: attachments
             .then(|| section.entries("attachments").into_iter().map(attachment).collect()),
@@ -169,6 +176,18 @@ pub(super) fn payload(webhook: &Section<'_>, url: &Url) -> PayloadConfig {
     };
     section.finish();
     payload
+}
+
+/// Texts or numbers; which there are is known to the format.
+fn options(section: Section<'_>) -> BTreeMap<String, SecretString> {
+    let mut options = BTreeMap::new();
+    for name in section.free_keys() {
+        if let Some(value) = section.needed::<Name>(&name) {
+            options.insert(name, SecretString::from(value.0));
+        }
+    }
+    section.finish();
+    options
 }
 
 /// Slack answers anything but its own messages with an error.

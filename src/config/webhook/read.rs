@@ -1,11 +1,10 @@
 //! From the settings of a webhook or a rule, in the spelling of [`super::aliases`], to what they mean.
 
-use toml_span::Value;
 use url::{Host, Url};
 
 use super::super::read::{http_url, label, placeholder, title};
 use super::super::section::Section;
-use super::super::value::FromToml;
+use super::super::value::Name;
 use super::super::{Conditions, RuleConfig};
 use super::aliases::other_names;
 use super::filters::filters;
@@ -70,23 +69,6 @@ fn id(section: &Section<'_>) -> WebhookId {
         None => {}
     }
     placeholder(WebhookId::parse)
-}
-
-/// A name; some systems number their things.
-#[derive(Default)]
-struct Name(String);
-
-impl FromToml for Name {
-    fn wanted() -> String {
-        String::wanted()
-    }
-    fn wanted_many() -> String {
-        String::wanted_many()
-    }
-    fn from_toml(value: &Value<'_>) -> Option<Self> {
-        let number = || value.as_integer().map(|number| number.to_string());
-        value.as_str().map(ToOwned::to_owned).or_else(number).map(Self)
-    }
 }
 
 fn timeout(section: &Section<'_>) -> Option<std::time::Duration> {
