@@ -38,7 +38,7 @@
 //!
 //! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`] and [`store`] import those. Stages
 //! ([`capture`] [`decode`] [`motion`] [`detect`] [`track`] [`recognise`] [`events`] [`rules`]) import what is below them, never each other and
-//! never the store. [`publish`] is where rules and store meet. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
+//! never the store. [`publish`] is where rules and store meet, [`webhooks`] where file, store, rules and delivery agree on the set of webhooks. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
 //! Only [`app`] sees two stages, and [`cli`] sees `app`.
 //! `tests/architecture` reads the source and fails on a wrong import.
 //!
@@ -73,6 +73,7 @@ pub mod publish;
 pub mod api;
 pub mod delivery;
 pub mod web;
+pub mod webhooks;
 
 pub mod app;
 pub mod cli;

@@ -2,7 +2,7 @@
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
-//! like is decided in [`crate::web`]. Nothing here changes anything but the inspector's own memory.
+//! like is decided in [`crate::web`]. What may be changed are webhooks ([`webhooks`]) and the inspector's own memory.
 //!
 //! Everything that comes in is foreign: it is answered with 4xx and a sentence, never with a panic. Everything that goes out is
 //! for whoever can reach the port, as there is no login: no address of a camera or a receiver, and no secret.
@@ -11,6 +11,7 @@
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
 //! metrics need no slot: they answer when the rest does not.
 
+mod body;
 mod cameras;
 mod connection;
 mod deliveries;
@@ -24,6 +25,7 @@ mod query;
 mod reach;
 mod reply;
 mod thumbnail;
+mod webhooks;
 mod wire;
 
 use std::net::SocketAddr;
@@ -38,9 +40,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::model::WebhookId;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
+use crate::webhooks::Manager;
 
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
@@ -58,35 +60,28 @@ struct Shared {
     telemetry: Arc<Telemetry>,
     /// How others reach this agent; begins every picture's address.
     base_url: String,
-    webhooks: Vec<WebhookRow>,
+    webhooks: Manager,
     inspector: Option<Inspector>,
     started: Instant,
     slots: Semaphore,
 }
 
-/// What people may know of a webhook.
-#[derive(Debug)]
-struct WebhookRow {
-    id: WebhookId,
-    name: String,
-    enabled: bool,
-}
-
 impl ApiState {
     /// `verifier` judges the signatures of what the inspector receives.
     #[must_use]
-    pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+    pub fn new(
+        config: &Config,
+        reader: Reader,
+        telemetry: Arc<Telemetry>,
+        verifier: Verifier,
+        webhooks: Manager,
+    ) -> Self {
         reach::warn_if_local(config);
-        let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
-            id: webhook.id.clone(),
-            name: webhook.name.clone(),
-            enabled: webhook.enabled,
-        });
         Self(Arc::new(Shared {
             reader,
             telemetry,
             base_url: config.api.public_base_url.clone(),
-            webhooks: webhooks.collect(),
+            webhooks,
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
             started: Instant::now(),
             slots: Semaphore::new(guard::SLOTS),
@@ -129,12 +124,16 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/events/{id}", get(events::one)),
         ("/api/v1/events/{id}/states", get(events::states)),
         ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
+        ("/api/v1/events/{id}/explain", get(webhooks::explain)),
         ("/api/v1/cameras", get(cameras::list)),
         ("/api/v1/cameras/{id}", get(cameras::one)),
         ("/api/v1/webhook-deliveries", get(deliveries::list)),
         ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),
     ] {
+        limited = with_and_without_slash(limited, path, methods);
+    }
+    for (path, methods) in webhooks::routes() {
         limited = with_and_without_slash(limited, path, methods);
     }
     if state.0.inspector.is_some() {

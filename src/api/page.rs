@@ -10,6 +10,7 @@ use super::{ApiState, events, health};
 use crate::model::{Delivery, DeliveryStatus, UtcMillis};
 use crate::store::{DeliveryFilter, EventFilter};
 use crate::web::{self, Arrival, CameraCard, EventCard, Page, Receiver};
+use crate::webhooks::Entry;
 
 /// Events of the page: some screens of pictures.
 const EVENTS: usize = 24;
@@ -95,8 +96,12 @@ fn receivers(state: &ApiState, health: &health::Health, messages: &[Delivery]) -
         failed: 0,
         last_error: None,
     };
-    let configured = state.0.webhooks.iter();
-    let mut rows: Vec<_> = configured.map(|hook| row(hook.id.as_str(), &hook.name, hook.enabled)).collect();
+    let webhooks = state.0.webhooks.current();
+    let shown = |entry: &std::sync::Arc<Entry>| match &entry.config {
+        Ok(config) => row(config.id.as_str(), &config.name, config.enabled),
+        Err(_) => row(entry.id.as_str(), entry.id.as_str(), false),
+    };
+    let mut rows: Vec<_> = webhooks.iter().map(shown).collect();
     for (webhook, status, count) in &health.deliveries {
         let id = webhook.as_str();
         let at = rows.iter().position(|row| row.id == id).unwrap_or_else(|| {

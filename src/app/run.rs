@@ -14,45 +14,46 @@ use super::{inspector_verifier, watchdog};
 use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
-use crate::delivery::{self, Registry, Webhooks};
+use crate::delivery;
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::model::{Event, Picture};
 use crate::publish::Publisher;
-use crate::rules::Rules;
 use crate::store::{Reader, Store, StoreThread};
 use crate::telemetry::Telemetry;
+use crate::webhooks::Manager;
 
 /// Draining takes at most this long; below the stop time-out of the service unit.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT, or until a stage fails.
 pub fn run(config: Config) -> Result<()> {
-    let webhooks =
-        Webhooks::compile(&config).map_err(|problems| crate::config::ConfigError { file: None, problems })?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
     // Two threads serve all sockets: they wait, the stages' own threads work.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(supervise(&config, webhooks));
+    let outcome = runtime.block_on(supervise(&config));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
+async fn supervise(config: &Config) -> Result<()> {
     let mut signals = Signals::new()?;
+    for warning in &config.warnings {
+        tracing::warn!(key = warning.key, "{}", warning.message);
+    }
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
     let listener = api::bind(config.api.listen).await?;
-    let publisher = Publisher::new(Rules::new(config), store.clone());
+    let (webhooks, registry, publisher) = Manager::open(config, store.clone(), &reader)?;
     close_open_events(&publisher, &reader).await?;
     let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
+    let verifier = inspector_verifier(config);
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, webhooks.clone());
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
-    let registry = Registry::new(webhooks);
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 
@@ -65,7 +66,7 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     }
     tracing::info!(
         cameras = pipeline.cameras(),
-        webhooks = config.webhooks.len(),
+        webhooks = webhooks.current().iter().count(),
         page = %config.api.public_base_url,
         data = %config.data_dir.display(),
         "running"

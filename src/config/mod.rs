@@ -5,12 +5,15 @@
 
 mod cameras;
 mod coco;
+mod json;
 mod manifest;
 mod problem;
 mod read;
+mod report;
 mod section;
 mod value;
 mod webhook;
+mod webhook_reader;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,9 +32,10 @@ pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, pa
 pub use problem::{ConfigError, Problem};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
-    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RateLimit,
-    RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig,
+    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, OnMissing, Order, Owner, PayloadConfig, RateLimit,
+    RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig, filter_pattern,
 };
+pub use webhook_reader::{Reading, WebhookReader};
 
 /// Every default, with comments: `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -69,6 +73,10 @@ pub struct Config {
     pub webhooks: Vec<WebhookConfig>,
     /// `[[rule]]`
     pub rules: Vec<RuleConfig>,
+    /// Reads the webhooks of the API over the same defaults.
+    pub webhook_reader: WebhookReader,
+    /// What works and is probably not what was meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {

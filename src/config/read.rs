@@ -9,11 +9,13 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
-use super::section::{Report, Section, hint};
+use super::report::Report;
+use super::section::{Section, hint};
+use super::webhook::aliases::canonical_file;
 use super::webhook::read::{rule, webhook};
 use super::{
-    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
-    RuleConfig, Store, Track, WebhookConfig,
+    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
+    RuleConfig, Store, Track, WebhookConfig, WebhookReader,
 };
 use crate::model::{CameraSlug, Label, WebhookId};
 
@@ -23,16 +25,18 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Reads the user's text over the defaults.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let report = Report::new(text);
-    let user = toml_span::parse(text).unwrap_or_else(|error| {
+    let mut user = toml_span::parse(text).unwrap_or_else(|error| {
         report.add(Some(error.span.start), String::new(), syntax_message(&error, &report));
         Value::new(ValueInner::Table(Table::new()))
     });
     let defaults = toml_span::parse(DEFAULTS)
         .unwrap_or_else(|error| unreachable!("config/default.toml is not TOML: {error}"));
+    canonical_file(&mut user, &report);
     let root = Section::root(&user, &defaults, &report);
 
     let cameras: Vec<CameraConfig> = root.sections("camera").into_iter().map(camera).collect();
-    let webhooks: Vec<WebhookConfig> = root.sections("webhook").into_iter().map(webhook).collect();
+    let webhooks: Vec<WebhookConfig> =
+        root.sections("webhook").into_iter().map(|section| webhook(section, Owner::File)).collect();
     let rules: Vec<RuleConfig> = root.sections("rule").into_iter().map(rule).collect();
     let config = Config {
         data_dir: agent(root.section("agent")),
@@ -44,14 +48,15 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         events: events(root.section("events")),
         store: store(root.section("store")),
         inspector: inspector(root.section("inspector")),
+        webhook_reader: WebhookReader::new(text, &cameras),
         cameras,
         webhooks,
         rules,
+        warnings: Vec::new(),
     };
     check_references(&config, &root);
     root.finish();
-    let problems = report.into_problems();
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
+    report.into_result().map(|warnings| Config { warnings, ..config })
 }
 
 #[expect(
@@ -213,6 +218,11 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
         return Err("must begin with http:// or https:// and name a host".to_owned());
     }
     Url::parse(text).map_err(|error| format!("is not an address: {error}"))
+}
+
+/// `%40` -> `@`, as in the user part of an address.
+pub(super) fn percent_decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 pub(super) fn label(text: &str) -> Result<Label, String> {

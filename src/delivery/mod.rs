@@ -17,10 +17,12 @@ mod formats;
 mod reconcile;
 mod registry;
 mod send;
+mod test_send;
 mod webhooks;
 
 pub use classify::{Answer, Verdict, classify};
 pub use formats::{Format, Message, Payload, RenderError, Rendered, Signer, verify};
 pub use reconcile::{DeliveryError, run};
 pub use registry::Registry;
+pub use test_send::{Trial, send_json, send_once};
 pub use webhooks::Webhooks;

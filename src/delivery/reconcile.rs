@@ -208,7 +208,7 @@ async fn attempt(shared: &Shared, webhook: &Webhook, due: &DueDelivery) -> Optio
                 error_message: Some(failure.message),
                 response_body: None,
             };
-            Some(Sent { answer: Answer::Nothing, attempt })
+            Some(Sent { answer: Answer::Nothing, attempt, response_body: None })
         }
     }
 }

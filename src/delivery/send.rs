@@ -21,6 +21,8 @@ const MAX_KEPT: usize = 4 * 1024;
 pub(super) struct Sent {
     pub(super) answer: Answer,
     pub(super) attempt: Attempt,
+    /// The beginning of the answer, whatever its status; an attempt keeps that of errors only.
+    pub(super) response_body: Option<String>,
 }
 
 /// What is known when the deadline strikes.
@@ -54,18 +56,17 @@ pub(super) async fn send(webhook: &Webhook, due: &DueDelivery, rendered: Rendere
         None => Answer::Nothing,
     };
     let kept = &received.body[..received.body.len().min(MAX_KEPT)];
-    let response_body =
-        (failure.is_some() && !kept.is_empty()).then(|| String::from_utf8_lossy(kept).into_owned());
+    let response_body = (!kept.is_empty()).then(|| String::from_utf8_lossy(kept).into_owned());
     let attempt = Attempt {
         number,
         started_at,
         duration,
         status_code: received.status.map(|status| status.as_u16()),
         error_code: failure.as_ref().map(|failure| failure.code.to_owned()),
+        response_body: response_body.clone().filter(|_| failure.is_some()),
         error_message: failure.map(|failure| failure.message),
-        response_body,
     };
-    Sent { answer, attempt }
+    Sent { answer, attempt, response_body }
 }
 
 async fn exchange(

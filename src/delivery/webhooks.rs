@@ -53,7 +53,7 @@ impl Webhooks {
         let (mut enabled, mut problems) = (Vec::new(), Vec::new());
         for (index, webhook) in config.webhooks.iter().enumerate() {
             match compile(webhook) {
-                Ok(compiled) if webhook.enabled => enabled.push(Arc::new(compiled)),
+                Ok(compiled) if webhook.enabled && !webhook.paused => enabled.push(Arc::new(compiled)),
                 Ok(_) => {}
                 Err((key, message)) => {
                     let key = format!("webhook[{}].{key}", index + 1);
@@ -66,6 +66,13 @@ impl Webhooks {
         }
         let known = config.webhooks.iter().map(|webhook| webhook.id.clone()).collect();
         Ok(Self { enabled, known, public_base_url: config.api.public_base_url.as_str().into() })
+    }
+
+    /// Messages to these wait, too, although nothing can be sent to them: they are there, and cannot be read.
+    #[must_use]
+    pub fn and_known(mut self, ids: impl IntoIterator<Item = WebhookId>) -> Self {
+        self.known.extend(ids);
+        self
     }
 
     /// The webhooks that messages go to.
@@ -86,7 +93,7 @@ fn compile(config: &WebhookConfig) -> Result<Webhook, KeyAndMessage> {
         host: config.url.host_str().unwrap_or_default().to_owned(),
         headers,
         timeout: config.timeout.unwrap_or(payload.timeout()),
-        retry_schedule: config.retry.schedule.clone().unwrap_or_else(|| payload.retry_schedule().to_vec()),
+        retry_schedule: config.retry.pauses(payload.retry_schedule()),
         payload,
         signer,
         client,

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::model::{Event, NewEvent, Picture};
 use crate::rules::Rules;
+pub use crate::rules::{Explanation, Skip};
 use crate::store::{Receipt, StoreError, StoreHandle};
 
 /// Listeners that are further behind lose the oldest, and are told so.

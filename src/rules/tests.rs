@@ -59,11 +59,3 @@ fn what_is_disabled_is_not_told() {
     let rules = rules("[[webhook]]\nid = \"ha\"\nurl = \"http://ha.local/\"\nenabled = false\n");
     assert!(told(&rules, &event("porch", "person", EventState::Start)).is_empty());
 }
-
-#[test]
-fn types_are_matched_by_word_in_both_spellings() {
-    assert!(matches("*", "object.detected"));
-    assert!(matches("object.*", "object.detected"));
-    assert!(matches("object_detected", "object.detected"));
-    assert!(!matches("face.*", "object.detected"));
-}

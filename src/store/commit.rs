@@ -224,11 +224,20 @@ pub(super) fn finish(
     if updated == 0 {
         return Ok(0);
     }
+    insert_attempt(connection, delivery, attempt)?;
+    Ok(usize::from(outcome.next_at().is_none()))
+}
+
+pub(super) fn insert_attempt(
+    connection: &Connection,
+    delivery: DeliveryId,
+    attempt: &Attempt,
+) -> rusqlite::Result<()> {
     let sql = "INSERT INTO attempt (delivery_id, number, started_at, duration_ms, status_code, \
                                     error_code, error_message, response_body) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
     connection.prepare_cached(sql)?.execute(params![
-        id,
+        delivery.uuid().into_bytes(),
         attempt.number,
         attempt.started_at.0,
         i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
@@ -237,7 +246,7 @@ pub(super) fn finish(
         attempt.error_message,
         attempt.response_body,
     ])?;
-    Ok(usize::from(outcome.next_at().is_none()))
+    Ok(())
 }
 
 /// Gives up what waits for webhooks that are not in the configuration any more. Returns how many messages.

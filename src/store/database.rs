@@ -1,5 +1,6 @@
 //! Opening the database: pragmas, migrations, and the refusal of what a newer program wrote.
 
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use rusqlite_migration::{M, Migrations};
 use super::StoreError;
 
 /// In order; each is run once. A released file is never edited.
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/0001_events_and_outbox.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001_events_and_outbox.sql")),
+    M::up(include_str!("migrations/0003_webhooks.sql")),
+];
 
 /// Name of the database in the data folder.
 pub(super) const FILE_NAME: &str = "porchlight.db";
@@ -19,6 +23,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The one connection that writes.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    keep_private(path)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Takes effect in a new file only, before the first table: pruning can give space back in small steps.
@@ -32,6 +37,14 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// The database holds secrets of receivers: nobody else may read it. SQLite gives its log the same mode.
+fn keep_private(path: &Path) -> Result<(), StoreError> {
+    let fail = |source| StoreError::File { path: path.to_owned(), source };
+    let options = std::fs::File::options().create(true).truncate(false).write(true).mode(0o600).clone();
+    let file = options.open(path).map_err(fail)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(fail)
 }
 
 /// A connection that cannot write, for readers beside the writer.
@@ -86,6 +99,22 @@ mod tests {
         let documented = Connection::open_in_memory().expect("memory");
         documented.execute_batch(include_str!("schema.sql")).expect("schema.sql is valid");
         assert_eq!(definitions(&migrated), definitions(&documented));
+    }
+
+    #[test]
+    fn nobody_else_may_read_the_database() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(FILE_NAME);
+        std::fs::write(&path, "").expect("writable");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
+        let connection = open_writer(&path).expect("a database");
+        let mode = |name: &str| {
+            let file = std::fs::metadata(folder.path().join(name)).expect("it is there");
+            file.permissions().mode() & 0o777
+        };
+        assert_eq!(mode(FILE_NAME), 0o600);
+        assert_eq!(mode(&format!("{FILE_NAME}-wal")), 0o600);
+        drop(connection);
     }
 
     #[test]

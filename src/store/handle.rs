@@ -133,7 +133,7 @@ impl StoreHandle {
         self.queue.next_due_at(webhook, now)
     }
 
-    async fn send(&self, command: Command) -> Result<(), StoreError> {
+    pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {
         self.commands.send(command).await.map_err(|_| StoreError::Gone)
     }
 }

@@ -26,6 +26,7 @@ mod prune;
 mod reader;
 mod retention;
 mod rows;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]
@@ -35,3 +36,4 @@ pub use commit::{Outcome, Receipt};
 pub use error::StoreError;
 pub use handle::{Store, StoreHandle, StoreThread};
 pub use reader::{DeliveryFilter, EventFilter, Page, PictureFile, Reader};
+pub use webhooks::StoredWebhook;

@@ -247,7 +247,7 @@ impl Reader {
         bodies.into_iter().map(event).collect()
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         sql: &str,
         values: impl Params,

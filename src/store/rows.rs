@@ -50,7 +50,11 @@ pub(super) fn id<T: From<Uuid>>(row: &Row<'_>, column: usize) -> rusqlite::Resul
     Ok(Uuid::from_bytes(bytes).into())
 }
 
-fn text<T>(row: &Row<'_>, column: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn text<T>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl Fn(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
     let value = row.get_ref(column)?;
     let wrong = |error: FromSqlError| {
         rusqlite::Error::FromSqlConversionFailure(column, value.data_type(), Box::new(error))

@@ -62,3 +62,13 @@ CREATE TABLE attempt (
   response_body TEXT,               -- the beginning of an error's answer, at most 4 KiB
   PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
+
+-- What is known of webhooks besides the file: those made through the API, and the state of all.
+CREATE TABLE webhook (
+  id              TEXT    PRIMARY KEY NOT NULL,
+  spec            TEXT,                        -- JSON as it was given, with secrets; null: the webhook is in the file
+  paused          INTEGER NOT NULL DEFAULT 0,  -- messages are queued and wait
+  disabled_reason TEXT,                        -- why it gets nothing, though its settings say it should; null: it does
+  created_at      INTEGER NOT NULL,
+  updated_at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

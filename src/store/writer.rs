@@ -13,6 +13,7 @@ use super::commit::{self, Inserted, Outcome, PreparedEvent, Receipt};
 use super::error::passes_by_itself;
 use super::pictures::Pictures;
 use super::prune::Walk;
+use super::webhooks::{self, WebhookChange};
 use crate::config;
 use crate::model::{Attempt, DeliveryId, NewEvent, UtcMillis, WebhookId};
 use crate::telemetry::{Stage, Telemetry, Worker};
@@ -32,6 +33,7 @@ pub(super) enum Command {
     Commit { new: Box<NewEvent>, reply: oneshot::Sender<Receipt> },
     Finish { delivery: DeliveryId, attempt: Box<Attempt>, outcome: Outcome, reply: oneshot::Sender<()> },
     Abandon { known: Vec<WebhookId>, reply: oneshot::Sender<usize> },
+    Webhook { change: WebhookChange, reply: oneshot::Sender<()> },
 }
 
 /// A command whose picture is written.
@@ -40,6 +42,7 @@ enum Job {
     Commit(Box<PreparedEvent>, oneshot::Sender<Receipt>),
     Finish(DeliveryId, Box<Attempt>, Outcome, oneshot::Sender<()>),
     Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
+    Webhook(WebhookChange, oneshot::Sender<()>),
 }
 
 /// What the transaction did for a job.
@@ -48,6 +51,7 @@ enum Done {
     Commit(Box<Inserted>),
     Finish { ended: usize },
     Abandon { ended: usize },
+    Webhook,
 }
 
 /// Owns the connection that writes.
@@ -213,7 +217,11 @@ impl Writer {
                 let _ = reply.send(ended);
                 false
             }
-            (Job::Commit(..) | Job::Finish(..) | Job::Abandon(..), _) => {
+            (Job::Webhook(_, reply), Done::Webhook) => {
+                let _ = reply.send(());
+                false
+            }
+            (Job::Commit(..) | Job::Finish(..) | Job::Abandon(..) | Job::Webhook(..), _) => {
                 unreachable!("results come in the order of the jobs")
             }
         }
@@ -279,6 +287,7 @@ fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -
             Job::Finish(delivery, attempt, outcome, reply)
         }
         Command::Abandon { known, reply } => Job::Abandon(known, reply),
+        Command::Webhook { change, reply } => Job::Webhook(change, reply),
     }
 }
 
@@ -297,6 +306,7 @@ fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Ve
             let ended = commit::abandon(&transaction, known)?;
             Ok(Done::Abandon { ended })
         }
+        Job::Webhook(change, _) => webhooks::change(&transaction, change).map(|()| Done::Webhook),
     });
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;

@@ -6,10 +6,13 @@ use std::thread::JoinHandle;
 use porchlight::api::{self, ApiError, ApiState};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
+use porchlight::delivery::Registry;
 use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::pixels::{RgbImage, encode_rgb};
+use porchlight::publish::Publisher;
 use porchlight::store::{Reader, Store, StoreError, StoreHandle};
 use porchlight::telemetry::Telemetry;
+use porchlight::webhooks::Manager;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -24,6 +27,9 @@ pub(crate) struct Served {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) webhooks: Manager,
+    pub(crate) registry: Registry,
+    pub(crate) publisher: Publisher,
     pub(crate) address: String,
     client: reqwest::Client,
     cancel: CancellationToken,
@@ -72,7 +78,9 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let (webhooks, registry, publisher) =
+        Manager::open(&config, store.clone(), &reader).unwrap_or_else(|error| panic!("{error}"));
+    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, webhooks.clone());
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();
@@ -81,7 +89,20 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
     let client = client.expect("a client");
-    Served { store, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
+    Served {
+        store,
+        reader,
+        telemetry,
+        webhooks,
+        registry,
+        publisher,
+        address,
+        client,
+        cancel,
+        server,
+        thread,
+        _folder: folder,
+    }
 }
 
 impl Served {
@@ -126,7 +147,7 @@ impl Served {
         self.cancel.cancel();
         drop(self.client);
         self.server.await.expect("no panic").expect("no error");
-        drop(self.store);
+        drop((self.store, self.webhooks, self.publisher));
         self.thread.join().expect("no panic").expect("no error");
     }
 }

@@ -21,7 +21,11 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "delivery" | "mqtt" | "web" => &["model", "config", "telemetry", "store", "pixels"],
         // Rules decide, the store commits: the only place where the two meet.
         "publish" => &["model", "config", "telemetry", "rules", "store"],
-        "api" => &["model", "config", "telemetry", "store", "pixels", "publish", "delivery", "web"],
+        // Where the file, the store, the rules and delivery meet about one thing: the set of webhooks.
+        "webhooks" => &["model", "config", "telemetry", "store", "publish", "delivery", "rules"],
+        "api" => {
+            &["model", "config", "telemetry", "store", "pixels", "publish", "delivery", "webhooks", "web"]
+        }
         // The only one that sees two stages.
         "app" => &[
             "model",
@@ -32,6 +36,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "store",
             "publish",
             "delivery",
+            "webhooks",
             "mqtt",
             "web",
             "api",

@@ -1,0 +1,175 @@
+//! All webhooks at one moment: those of the file, and those of the store read over the same defaults.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use serde_json::Value as Json;
+
+use super::Compiled;
+use crate::config::{Config, Owner, Problem, Reading, WebhookConfig};
+use crate::delivery::Webhooks;
+use crate::model::{UtcMillis, WebhookId};
+use crate::rules::Rules;
+use crate::store::StoredWebhook;
+
+/// A webhook, whoever made it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub id: WebhookId,
+    /// Who made it.
+    pub owner: Owner,
+    /// What it means, as of its state; or why it cannot be read.
+    pub config: Result<Arc<WebhookConfig>, Vec<Problem>>,
+    /// What works and is probably not what was meant.
+    pub warnings: Vec<Problem>,
+    /// What the API was given, with secrets; `None`: it is in the file.
+    pub(super) spec: Option<Json>,
+    /// What the store knows of it.
+    pub stored: Option<StoredWebhook>,
+}
+
+impl Entry {
+    /// What its settings say, whatever its state.
+    pub(super) fn enabled_by_settings(&self) -> bool {
+        let disabled = self.stored.as_ref().is_some_and(|stored| stored.disabled_reason.is_some());
+        disabled || self.config.as_ref().is_ok_and(|config| config.enabled)
+    }
+
+    /// A setting as it was given, in its type.
+    #[must_use]
+    pub fn given(&self, key: &str) -> Option<&Json> {
+        self.spec.as_ref()?.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Its row, a new one if there is none.
+    pub(super) fn row(&self) -> StoredWebhook {
+        let now = UtcMillis::now();
+        self.stored.clone().unwrap_or_else(|| StoredWebhook {
+            id: self.id.clone(),
+            spec: None,
+            paused: false,
+            disabled_reason: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+/// All webhooks by id.
+#[derive(Debug, Default)]
+pub struct Set(BTreeMap<WebhookId, Arc<Entry>>);
+
+impl Set {
+    /// Never fails: what cannot be read is told and shown as invalid.
+    #[must_use]
+    pub fn load(config: &Config, stored: Vec<StoredWebhook>) -> Self {
+        let mut rows: BTreeMap<WebhookId, StoredWebhook> =
+            stored.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let mut set = BTreeMap::new();
+        for webhook in &config.webhooks {
+            let row = rows.remove(&webhook.id);
+            if row.as_ref().is_some_and(|row| row.spec.is_some()) {
+                tracing::warn!(webhook = %webhook.id, "is in the file and made through the API; the file's is used");
+            }
+            let entry = Entry {
+                id: webhook.id.clone(),
+                owner: Owner::File,
+                config: Ok(Arc::new(in_state(webhook.clone(), row.as_ref()))),
+                warnings: Vec::new(),
+                spec: None,
+                stored: row,
+            };
+            set.insert(webhook.id.clone(), Arc::new(entry));
+        }
+        // What is left without a specification is the state of a webhook that is gone from the file.
+        for row in rows.into_values().filter(|row| row.spec.is_some()) {
+            set.insert(row.id.clone(), Arc::new(read(config, row)));
+        }
+        Self(set)
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
+        WebhookId::parse(id).ok().and_then(|id| self.0.get(&id).cloned())
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.0.values()
+    }
+
+    /// Who is told about what.
+    #[must_use]
+    pub fn rules(&self, config: &Config) -> Rules {
+        Rules::new(&self.configuration(config))
+    }
+
+    /// Ready to send to. Fails only for webhooks of the file.
+    pub fn compile(&self, config: &Config) -> Compiled {
+        let invalid = self.iter().filter(|entry| entry.config.is_err()).map(|entry| entry.id.clone());
+        Ok(Webhooks::compile(&self.configuration(config))?.and_known(invalid))
+    }
+
+    /// The rows of the store.
+    pub(super) fn stored(&self) -> Vec<StoredWebhook> {
+        self.iter().filter_map(|entry| entry.stored.clone()).collect()
+    }
+
+    /// The configuration, with all webhooks that can be read.
+    fn configuration(&self, config: &Config) -> Config {
+        let webhooks = self.iter().filter_map(|entry| entry.config.as_ref().ok());
+        Config { webhooks: webhooks.map(|webhook| (**webhook).clone()).collect(), ..config.clone() }
+    }
+}
+
+fn read(config: &Config, row: StoredWebhook) -> Entry {
+    let text = row.spec.as_ref().map_or("", |spec| spec.expose_secret());
+    let spec: Result<Json, _> = serde_json::from_str(text);
+    let problem = |message: String| vec![Problem { line: None, key: String::new(), message }];
+    let reading = spec.as_ref().map_err(|_| problem("is not JSON".to_owned())).and_then(|spec| {
+        let reading = config.webhook_reader.read(spec, Owner::Api)?;
+        check(config, &reading.config)?;
+        Ok(reading)
+    });
+    if let Err(problems) = &reading {
+        let error =
+            problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect::<Vec<_>>().join("; ");
+        tracing::error!(webhook = %row.id, error, "cannot be read any more; its messages wait until it is changed");
+    }
+    let (reading, warnings) = match reading {
+        Ok(Reading { config, warnings }) => (Ok(config), warnings),
+        Err(problems) => (Err(problems), Vec::new()),
+    };
+    Entry {
+        id: row.id.clone(),
+        owner: Owner::Api,
+        config: reading.map(|config| Arc::new(in_state(config, Some(&row)))),
+        warnings,
+        spec: Some(spec.unwrap_or(Json::Null)),
+        stored: Some(row),
+    }
+}
+
+/// Whether delivery can make something of it: format, template, signatures, connections.
+pub(super) fn check(config: &Config, webhook: &WebhookConfig) -> Result<(), Vec<Problem>> {
+    let compiled = Webhooks::compile(&Config { webhooks: vec![webhook.clone()], ..config.clone() });
+    compiled.map(drop).map_err(|problems| {
+        let bare = |problem: Problem| {
+            let key = problem.key.strip_prefix("webhook[1].").unwrap_or(&problem.key).to_owned();
+            Problem { key, ..problem }
+        };
+        problems.into_iter().map(bare).collect()
+    })
+}
+
+fn in_state(webhook: WebhookConfig, row: Option<&StoredWebhook>) -> WebhookConfig {
+    let disabled = row.is_some_and(|row| row.disabled_reason.is_some());
+    WebhookConfig {
+        enabled: webhook.enabled && !disabled,
+        paused: row.is_some_and(|row| row.paused),
+        ..webhook
+    }
+}
