@@ -42,6 +42,7 @@ fn spellings(address: [u8; 4]) -> Vec<String> {
     let wide = |text: String| -> String {
         text.chars().map(|c| c.to_digit(10).and_then(|n| char::from_u32(0xff10 + n)).unwrap_or(c)).collect()
     };
+    let dotted = format!("{a}.{b}.{c}.{d}");
     vec![
         format!("{a}.{b}.{c}.{d}"),
         format!("{a}.{b}.{c}.{d}."),
@@ -53,7 +54,7 @@ fn spellings(address: [u8; 4]) -> Vec<String> {
         format!("{a}.{b:#x}.0{c:o}.{d}"),
         format!("{a}.{b}.{low}"),
         format!("{a}.{}", whole & 0x00ff_ffff),
-        format!("%{:02x}{}", b'0' + a / 100, &format!("{a:03}.{b}.{c}.{d}")[1..]).replacen("%30", "", 1),
+        format!("%{:02x}{}", dotted.as_bytes()[0], &dotted[1..]),
         wide(format!("{a}.{b}.{c}.{d}")),
         format!("{a}。{b}。{c}。{d}"),
         format!("[::ffff:{a}.{b}.{c}.{d}]"),
