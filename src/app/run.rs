@@ -57,7 +57,10 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, health.clone());
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let looking = health.run(cancel.clone());
-    services.spawn(service("health", async { anyhow::Ok(looking.await) }));
+    services.spawn(service("health", async {
+        looking.await;
+        anyhow::Ok(())
+    }));
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 
