@@ -24,8 +24,10 @@ mod page;
 mod query;
 mod reach;
 mod reply;
+mod system;
 mod thumbnail;
 mod webhooks;
+mod webhook_health;
 mod wire;
 
 use std::net::SocketAddr;
@@ -39,7 +41,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Outbound};
+use crate::delivery::Health;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
 use crate::webhooks::Manager;
@@ -62,6 +65,8 @@ struct Shared {
     base_url: String,
     webhooks: Manager,
     inspector: Option<Inspector>,
+    health: Health,
+    outbound: Outbound,
     started: Instant,
     slots: Semaphore,
 }
@@ -75,6 +80,7 @@ impl ApiState {
         telemetry: Arc<Telemetry>,
         verifier: Verifier,
         webhooks: Manager,
+        health: Health,
     ) -> Self {
         reach::warn_if_local(config);
         Self(Arc::new(Shared {
@@ -83,6 +89,8 @@ impl ApiState {
             base_url: config.api.public_base_url.clone(),
             webhooks,
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
+            health,
+            outbound: config.outbound.clone(),
             started: Instant::now(),
             slots: Semaphore::new(guard::SLOTS),
         }))
@@ -127,6 +135,8 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/events/{id}/explain", get(webhooks::explain)),
         ("/api/v1/cameras", get(cameras::list)),
         ("/api/v1/cameras/{id}", get(cameras::one)),
+        ("/api/v1/system", get(system::system)),
+        ("/api/v1/webhooks/{id}/health", get(webhook_health::health)),
         ("/api/v1/webhook-deliveries", get(deliveries::list)),
         ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),

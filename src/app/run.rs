@@ -14,7 +14,7 @@ use super::{inspector_verifier, watchdog};
 use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
-use crate::delivery;
+use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::model::{Event, Picture};
@@ -51,9 +51,16 @@ async fn supervise(config: &Config) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
+    registry.current().warn_about_plain_http();
+    let health = Health::new(registry.clone());
     let verifier = inspector_verifier(config);
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, webhooks.clone());
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, webhooks.clone(), health.clone());
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
+    let looking = health.run(cancel.clone());
+    services.spawn(service("health", async {
+        looking.await;
+        anyhow::Ok(())
+    }));
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 

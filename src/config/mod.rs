@@ -7,6 +7,7 @@ mod cameras;
 mod coco;
 mod json;
 mod manifest;
+mod outbound;
 mod problem;
 mod read;
 mod report;
@@ -29,6 +30,7 @@ use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 
 pub use coco::coco80_index;
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
+pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
@@ -67,6 +69,8 @@ pub struct Config {
     pub store: Store,
     /// `[inspector]`
     pub inspector: Inspector,
+    /// `[outbound]`
+    pub outbound: Outbound,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
     /// `[[webhook]]`
@@ -207,6 +211,11 @@ pub struct Inspector {
     pub enabled: bool,
     /// Requests kept.
     pub keep: usize,
+}
+
+impl Inspector {
+    /// Where requests are received, on the address of the API.
+    pub const PATH: &str = "/webhook-test";
 }
 
 /// One camera.

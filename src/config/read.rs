@@ -9,6 +9,7 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::outbound::outbound;
 use super::report::Report;
 use super::section::{Section, hint};
 use super::webhook::aliases::canonical_file;
@@ -49,6 +50,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         store: store(root.section("store")),
         inspector: inspector(root.section("inspector")),
         webhook_reader: WebhookReader::new(text, &cameras),
+        outbound: outbound(root.section("outbound")),
         cameras,
         webhooks,
         rules,

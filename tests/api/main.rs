@@ -10,6 +10,7 @@ mod log;
 mod page;
 mod pictures;
 mod receiver;
+mod receivers;
 mod refusals;
 mod rig;
 mod secrets;

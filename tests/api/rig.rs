@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use porchlight::api::{self, ApiError, ApiState};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
-use porchlight::delivery::Registry;
+use porchlight::delivery::{Health, Registry};
 use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::pixels::{RgbImage, encode_rgb};
 use porchlight::publish::Publisher;
@@ -81,6 +81,9 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let (webhooks, registry, publisher) =
         Manager::open(&config, store.clone(), &reader).unwrap_or_else(|error| panic!("{error}"));
     let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, webhooks.clone());
+    let health = Health::new(registry.clone());
+    let state =
+        ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, webhooks.clone(), health);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();

@@ -5,8 +5,11 @@
 mod agent;
 mod argus;
 mod kill;
+mod reach;
 mod receiver;
 mod sending;
+mod tls;
+mod tls_server;
 mod whole_agent;
 
 #[path = "../common/mod.rs"]
