@@ -11,6 +11,7 @@
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
 //! metrics need no slot: they answer when the rest does not.
 
+mod body;
 mod cameras;
 mod connection;
 mod deliveries;

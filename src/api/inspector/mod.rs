@@ -20,10 +20,10 @@ use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::ApiState;
 use super::connection::Client;
 use super::query::{self, Query};
 use super::reply::Failure;
+use super::{ApiState, body};
 use crate::config::Config;
 use crate::model::UtcMillis;
 use log::Log;
@@ -84,10 +84,7 @@ pub(super) async fn receive(
     let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     let inspector = inspector(&state)?;
 
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge { limit_bytes: MAX_BODY_BYTES },
-        _ => Failure::Incomplete,
-    })?;
+    let body = body::bytes(body, MAX_BODY_BYTES)?;
     let timestamp = inspector.keep(client.ip().to_canonical(), headers, body).await?;
     tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     let answer = json!({"status": "received", "timestamp": timestamp});
