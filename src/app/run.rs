@@ -50,7 +50,8 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
+    let state =
+        ApiState::new(config, reader, publisher.clone(), Arc::clone(&telemetry), inspector_verifier(config));
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let registry = Registry::new(webhooks);
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());

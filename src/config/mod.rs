@@ -5,6 +5,7 @@
 
 mod cameras;
 mod coco;
+mod inbound;
 mod manifest;
 mod problem;
 mod read;
@@ -19,12 +20,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 
 pub use coco::coco80_index;
+pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use problem::{ConfigError, Problem};
 pub use webhook::{
@@ -63,6 +66,10 @@ pub struct Config {
     pub store: Store,
     /// `[inspector]`
     pub inspector: Inspector,
+    /// `[inbound]` and `[ingest]`
+    pub inbound: Inbound,
+    /// `[reporter]`
+    pub reporter: Reporter,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
     /// `[[webhook]]`
@@ -199,6 +206,15 @@ pub struct Inspector {
     pub enabled: bool,
     /// Requests kept.
     pub keep: usize,
+    /// Who may send. Empty: everybody.
+    pub allow_ips: Vec<IpNet>,
+}
+
+/// What the agent reports about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter {
+    /// Between two heartbeats. `None`: there are none.
+    pub heartbeat: Option<Duration>,
 }
 
 /// One camera.

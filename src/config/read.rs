@@ -9,11 +9,12 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::inbound::{inbound, networks};
 use super::section::{Report, Section, hint};
 use super::webhook::read::{rule, webhook};
 use super::{
     Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
-    RuleConfig, Store, Track, WebhookConfig,
+    Reporter, RuleConfig, Store, Track, WebhookConfig,
 };
 use crate::model::{CameraSlug, Label, WebhookId};
 
@@ -44,6 +45,8 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         events: events(root.section("events")),
         store: store(root.section("store")),
         inspector: inspector(root.section("inspector")),
+        inbound: inbound(root.section("inbound"), root.section("ingest")),
+        reporter: reporter(root.section("reporter")),
         cameras,
         webhooks,
         rules,
@@ -181,10 +184,19 @@ fn store(section: Section<'_>) -> Store {
 }
 
 fn inspector(section: Section<'_>) -> Inspector {
-    let inspector =
-        Inspector { enabled: section.required("enabled"), keep: section.whole("keep", 1..=100_000) };
+    let inspector = Inspector {
+        enabled: section.required("enabled"),
+        keep: section.whole("keep", 1..=100_000),
+        allow_ips: networks(&section),
+    };
     section.finish();
     inspector
+}
+
+fn reporter(section: Section<'_>) -> Reporter {
+    let interval = section.seconds("heartbeat_s", 0.0..=86400.0);
+    section.finish();
+    Reporter { heartbeat: (!interval.is_zero()).then_some(interval) }
 }
 
 const REFUSED: &str = "refused";

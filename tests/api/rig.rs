@@ -8,6 +8,8 @@ use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
 use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::pixels::{RgbImage, encode_rgb};
+use porchlight::publish::Publisher;
+use porchlight::rules::Rules;
 use porchlight::store::{Reader, Store, StoreError, StoreHandle};
 use porchlight::telemetry::Telemetry;
 use reqwest::header::HeaderMap;
@@ -22,6 +24,7 @@ pub(crate) const CAMERA_UUID: &str = "550e8400-e29b-41d4-a716-446655440002";
 
 pub(crate) struct Served {
     pub(crate) store: StoreHandle,
+    pub(crate) publisher: Publisher,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) address: String,
@@ -72,7 +75,8 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let publisher = Publisher::new(Rules::new(&config), store.clone());
+    let state = ApiState::new(&config, reader.clone(), publisher.clone(), Arc::clone(&telemetry), verifier);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();
@@ -81,7 +85,7 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
     let client = client.expect("a client");
-    Served { store, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
+    Served { store, publisher, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
 }
 
 impl Served {
@@ -117,6 +121,7 @@ impl Served {
             event: event.clone(),
             deliveries: webhooks.iter().map(planned).collect(),
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+            key: None,
         };
         self.store.commit(new).await.expect("committed");
     }
@@ -126,7 +131,7 @@ impl Served {
         self.cancel.cancel();
         drop(self.client);
         self.server.await.expect("no panic").expect("no error");
-        drop(self.store);
+        drop((self.store, self.publisher));
         self.thread.join().expect("no panic").expect("no error");
     }
 }
