@@ -52,7 +52,8 @@ impl Report {
         self.object_at(value, vec!["body".into()])
     }
 
-    fn object_at<'v>(&'v self, value: &'v Value, loc: Vec<Step>) -> Fields<'v> {
+    /// The same for an object that stands elsewhere.
+    pub(super) fn object_at<'v>(&'v self, value: &'v Value, loc: Vec<Step>) -> Fields<'v> {
         let object = value.as_object();
         if object.is_none() {
             self.add(Wrong::at(loc.clone(), "value is not a valid dict", "type_error.dict"));
@@ -81,6 +82,11 @@ pub(super) struct Fields<'v> {
 }
 
 impl<'v> Fields<'v> {
+    /// The whole of it; `None` when it is something else, which is reported.
+    pub(super) fn object(&self) -> Option<&'v Map<String, Value>> {
+        self.object
+    }
+
     /// The value of `key`; null is as good as absent.
     pub(super) fn get(&self, key: &str) -> Option<&'v Value> {
         self.object?.get(key).filter(|value| !value.is_null())
@@ -138,6 +144,12 @@ impl<'v> Fields<'v> {
     /// Reports what is wrong with the value of `key`.
     pub(super) fn wrong(&self, key: &str, msg: impl Into<String>, kind: &'static str) {
         self.report.add(Wrong::at(self.loc_of(key), msg, kind));
+    }
+
+    /// The same for a value deeper inside.
+    pub(super) fn wrong_at(&self, path: &[String], msg: impl Into<String>, kind: &'static str) {
+        let path = path.iter().map(|name| Step::from(name.as_str()));
+        self.report.add(Wrong::at(self.loc.iter().cloned().chain(path).collect(), msg, kind));
     }
 
     fn loc_of(&self, key: &str) -> Vec<Step> {

@@ -2,7 +2,8 @@
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
-//! like is decided in [`crate::web`]. What may be changed are webhooks ([`webhooks`]) and the inspector's own memory.
+//! like is decided in [`crate::web`]. What others report goes through [`crate::publish`]; who may report is decided in [`access`].
+//! What may be changed are webhooks ([`webhooks`]) and the inspector's own memory.
 //!
 //! Everything that comes in is foreign: it is answered with 4xx and a sentence, never with a panic. Everything that goes out is
 //! for whoever can reach the port, as there is no login: no address of a camera or a receiver, and no secret.
@@ -11,15 +12,20 @@
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
 //! metrics need no slot: they answer when the rest does not.
 
+mod access;
+mod alertmanager;
 mod body;
 mod cameras;
 mod connection;
 mod deliveries;
 mod error;
+mod event_types;
 mod events;
 mod guard;
 mod health;
+mod ingest;
 mod inspector;
+mod live;
 mod page;
 mod query;
 mod reach;
@@ -34,15 +40,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Outbound};
+use crate::config::{Access, Config, Inbound, Outbound};
 use crate::delivery::Health;
+use crate::publish::Publisher;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
 use crate::webhooks::Manager;
@@ -50,8 +58,20 @@ use crate::webhooks::Manager;
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
 
+use access::Gate;
 use inspector::Inspector;
 use reply::Failure;
+
+/// What handlers hand things to.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Takes what others report.
+    pub publisher: Publisher,
+    /// Changes webhooks.
+    pub webhooks: Manager,
+    /// Knows which receivers answer.
+    pub health: Health,
+}
 
 /// What the handlers look at. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -67,6 +87,9 @@ struct Shared {
     inspector: Option<Inspector>,
     health: Health,
     outbound: Outbound,
+    publisher: Publisher,
+    inbound: Inbound,
+    listeners: Arc<Semaphore>,
     started: Instant,
     slots: Semaphore,
 }
@@ -79,10 +102,10 @@ impl ApiState {
         reader: Reader,
         telemetry: Arc<Telemetry>,
         verifier: Verifier,
-        webhooks: Manager,
-        health: Health,
+        services: Services,
     ) -> Self {
         reach::warn_if_local(config);
+        let Services { publisher, webhooks, health } = services;
         Self(Arc::new(Shared {
             reader,
             telemetry,
@@ -91,6 +114,9 @@ impl ApiState {
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
             health,
             outbound: config.outbound.clone(),
+            publisher,
+            inbound: config.inbound.clone(),
+            listeners: Arc::new(Semaphore::new(live::MAX_LISTENERS)),
             started: Instant::now(),
             slots: Semaphore::new(guard::SLOTS),
         }))
@@ -118,7 +144,8 @@ pub async fn serve(
     state: ApiState,
     cancel: CancellationToken,
 ) -> Result<(), ApiError> {
-    let service = router(state).into_make_service_with_connect_info::<connection::Client>();
+    let router = router(state).layer(Extension(live::Closing(cancel.clone())));
+    let service = router.into_make_service_with_connect_info::<connection::Client>();
     axum::serve(connection::Bounded::new(listener), service)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
@@ -126,13 +153,29 @@ pub async fn serve(
 }
 
 fn router(state: ApiState) -> Router {
+    let inbound = &state.0.inbound;
+    let gate =
+        |access: &Access| from_fn_with_state(Gate::new(access, &inbound.trusted_proxies), access::pass);
+    let ingest = post(ingest::receive)
+        .layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES))
+        .layer(gate(&inbound.ingest.access));
+    let alerts = post(alertmanager::receive)
+        .layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES))
+        .layer(gate(&inbound.alertmanager.access));
     let mut limited = Router::new().route("/", get(page::page)).route("/assets/{name}", get(page::asset));
     for (path, methods) in [
-        ("/api/v1/events", get(events::list)),
+        ("/api/v1/events", get(events::list).merge(ingest)),
         ("/api/v1/events/{id}", get(events::one)),
         ("/api/v1/events/{id}/states", get(events::states)),
         ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
         ("/api/v1/events/{id}/explain", get(webhooks::explain)),
+        ("/api/v1/event-types", get(event_types::list)),
+        ("/api/v1/event-types/{type}", get(event_types::one)),
+        ("/api/v1/infrastructure-alerts", get(alertmanager::list)),
+        ("/api/webhooks/alerts", alerts.clone()),
+        ("/api/v1/webhooks/alerts", alerts),
+        ("/ws", get(live::connect)),
+        ("/ws/events", get(live::connect)),
         ("/api/v1/cameras", get(cameras::list)),
         ("/api/v1/cameras/{id}", get(cameras::one)),
         ("/api/v1/system", get(system::system)),
@@ -146,13 +189,15 @@ fn router(state: ApiState) -> Router {
     for (path, methods) in webhooks::routes() {
         limited = with_and_without_slash(limited, path, methods);
     }
-    if state.0.inspector.is_some() {
-        let receive = post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES));
+    if let Some(inspector) = &state.0.inspector {
+        let gate = || gate(inspector.access());
+        let receive =
+            post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES)).layer(gate());
         limited = with_and_without_slash(limited, inspector::PATH, receive);
-        let logs = get(inspector::logs).delete(inspector::clear);
+        let logs = get(inspector::logs).delete(inspector::clear).layer(gate());
         limited = with_and_without_slash(limited, "/api/v1/webhook-test/logs", logs);
     }
-    let limited = limited.layer(axum::middleware::from_fn_with_state(state.clone(), guard::limit));
+    let limited = limited.layer(from_fn_with_state(state.clone(), guard::limit));
 
     let mut router = limited;
     for (path, methods) in [

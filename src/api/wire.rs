@@ -1,10 +1,12 @@
 //! The JSON of the API, but for the event, which is [`crate::model::Event`] itself.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, EventId, Offline, SourceType, UtcMillis,
+    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, Event, EventId, Offline, SourceType,
+    UtcMillis,
 };
 use crate::store::Page;
 use crate::telemetry::CameraStatus;
@@ -146,4 +148,45 @@ impl From<Attempt> for AttemptRow {
             response_body: attempt.response_body,
         }
     }
+}
+
+/// An alert of a monitoring system: the last word on it, from the event that said it.
+#[derive(Debug, Serialize)]
+pub(super) struct InfrastructureAlert {
+    event_id: EventId,
+    camera: Option<String>,
+    received_at: Option<UtcMillis>,
+    #[serde(flatten)]
+    data: Map<String, Value>,
+}
+
+impl From<Event> for InfrastructureAlert {
+    fn from(event: Event) -> Self {
+        Self {
+            event_id: event.id,
+            camera: event.camera.map(|camera| camera.id),
+            received_at: event.recorded_at,
+            data: event.data,
+        }
+    }
+}
+
+/// What listeners are told of such an alert: these keys and no others.
+#[derive(Debug, Serialize)]
+pub(super) struct AlertMessage<'e>(#[serde(serialize_with = "alert_message")] pub(super) &'e Event);
+
+const ALERT_KEYS: [&str; 9] = [
+    "alertname",
+    "status",
+    "severity",
+    "component",
+    "summary",
+    "description",
+    "started_at",
+    "fingerprint",
+    "receiver",
+];
+
+fn alert_message<S: Serializer>(event: &&Event, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(ALERT_KEYS.map(|key| (key, event.data.get(key))))
 }

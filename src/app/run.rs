@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
 use super::{inspector_verifier, watchdog};
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Health};
@@ -54,7 +54,9 @@ async fn supervise(config: &Config) -> Result<()> {
     registry.current().warn_about_plain_http();
     let health = Health::new(registry.clone());
     let verifier = inspector_verifier(config);
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, webhooks.clone(), health.clone());
+    let services_of_api =
+        Services { publisher: publisher.clone(), webhooks: webhooks.clone(), health: health.clone() };
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, services_of_api);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let looking = health.run(cancel.clone());
     services.spawn(service("health", async {

@@ -6,6 +6,7 @@
 mod cameras;
 mod coco;
 mod json;
+mod inbound;
 mod manifest;
 mod outbound;
 mod problem;
@@ -23,12 +24,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
 use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 
 pub use coco::coco80_index;
+pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
@@ -71,6 +74,10 @@ pub struct Config {
     pub inspector: Inspector,
     /// `[outbound]`
     pub outbound: Outbound,
+    /// `[inbound]` and `[ingest]`
+    pub inbound: Inbound,
+    /// `[reporter]`
+    pub reporter: Reporter,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
     /// `[[webhook]]`
@@ -211,6 +218,15 @@ pub struct Inspector {
     pub enabled: bool,
     /// Requests kept.
     pub keep: usize,
+    /// Who may send. Empty: everybody.
+    pub allow_ips: Vec<IpNet>,
+}
+
+/// What the agent reports about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter {
+    /// Between two heartbeats. `None`: there are none.
+    pub heartbeat: Option<Duration>,
 }
 
 impl Inspector {

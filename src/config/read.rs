@@ -9,6 +9,7 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::inbound::{inbound, networks};
 use super::outbound::outbound;
 use super::report::Report;
 use super::section::{Section, hint};
@@ -16,7 +17,7 @@ use super::webhook::aliases::canonical_file;
 use super::webhook::read::{rule, webhook};
 use super::{
     Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
-    RuleConfig, Store, Track, WebhookConfig, WebhookReader,
+    Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
 };
 use crate::model::{CameraSlug, Label, WebhookId};
 
@@ -51,6 +52,8 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         inspector: inspector(root.section("inspector")),
         webhook_reader: WebhookReader::new(text, &cameras),
         outbound: outbound(root.section("outbound")),
+        inbound: inbound(root.section("inbound"), root.section("ingest")),
+        reporter: reporter(root.section("reporter")),
         cameras,
         webhooks,
         rules,
@@ -188,10 +191,19 @@ fn store(section: Section<'_>) -> Store {
 }
 
 fn inspector(section: Section<'_>) -> Inspector {
-    let inspector =
-        Inspector { enabled: section.required("enabled"), keep: section.whole("keep", 1..=100_000) };
+    let inspector = Inspector {
+        enabled: section.required("enabled"),
+        keep: section.whole("keep", 1..=100_000),
+        allow_ips: networks(&section),
+    };
     section.finish();
     inspector
+}
+
+fn reporter(section: Section<'_>) -> Reporter {
+    let interval = section.seconds("heartbeat_s", 0.0..=86400.0);
+    section.finish();
+    Reporter { heartbeat: (!interval.is_zero()).then_some(interval) }
 }
 
 const REFUSED: &str = "refused";

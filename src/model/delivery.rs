@@ -48,6 +48,8 @@ pub struct NewEvent {
     pub deliveries: Vec<PlannedDelivery>,
     /// The new picture, if this state has one. Replaces an earlier one of the same event.
     pub picture: Option<Picture>,
+    /// What its reporter calls it: a second event with the same key is the first one once more, and is not stored.
+    pub key: Option<String>,
 }
 
 /// Where a message is on its way. These four words are the API's.

@@ -10,6 +10,7 @@ mod camera;
 mod delivery;
 mod detection;
 mod event;
+mod event_type;
 mod frame;
 mod geometry;
 mod ids;
@@ -23,8 +24,9 @@ pub use delivery::{
 };
 pub use detection::{Detection, Examination, Focus, MotionReport, Observation};
 pub use event::{
-    Anomaly, CameraRef, Event, EventState, EventType, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
+    Anomaly, CameraRef, Event, EventState, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
 };
+pub use event_type::EventType;
 pub use frame::{Codec, Frame, FrameError, Packet};
 pub use geometry::{Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};

@@ -15,6 +15,15 @@ use crate::store::{Receipt, StoreError, StoreHandle};
 /// Listeners that are further behind lose the oldest, and are told so.
 const LIVE: usize = 256;
 
+/// An event that somebody else reports.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// What happened.
+    pub event: Event,
+    /// What the reporter calls it. A second one of the same name is not published.
+    pub key: Option<String>,
+}
+
 /// Publishes events. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Publisher(Arc<Shared>);
@@ -48,6 +57,21 @@ impl Publisher {
         Ok(receipt)
     }
 
+    /// Several at once, all of them or none. The receipts come in their order.
+    pub async fn publish_all(&self, reported: Vec<Reported>) -> Result<Vec<Receipt>, StoreError> {
+        let new =
+            reported.into_iter().map(|Reported { event, key }| NewEvent { key, ..self.plan(event, None) });
+        let receipts = self.0.store.commit_all(new.collect()).await?;
+        receipts.iter().for_each(|receipt| self.announce(receipt));
+        Ok(receipts)
+    }
+
+    /// Tells those who listen right now once more of an event that they heard of.
+    pub fn repeat(&self, event: Event) {
+        // Fails when nobody listens, which is fine.
+        let _ = self.0.live.send(Arc::new(event));
+    }
+
     /// From now on these rules decide.
     pub fn set_rules(&self, rules: Rules) {
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
@@ -67,13 +91,12 @@ impl Publisher {
 
     fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
         let deliveries = self.rules().plan(&event);
-        NewEvent { event, deliveries, picture }
+        NewEvent { event, deliveries, picture, key: None }
     }
 
     fn announce(&self, receipt: &Receipt) {
         if !receipt.duplicate {
-            // Fails when nobody listens, which is fine.
-            let _ = self.0.live.send(Arc::new(receipt.event.clone()));
+            self.repeat(receipt.event.clone());
         }
     }
 }

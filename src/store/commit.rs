@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::pictures::Written;
-use super::rows;
+use super::{alerts, rows};
 use crate::model::{
     Attempt, DeliveryId, DeliveryStatus, Event, EventId, PlannedDelivery, Thumbnail, UtcMillis, WebhookId,
 };
@@ -53,6 +53,7 @@ pub(super) struct PreparedEvent {
     pub(super) event: Event,
     pub(super) deliveries: Vec<PlannedDelivery>,
     pub(super) picture: Option<Written>,
+    pub(super) key: Option<String>,
 }
 
 /// A receipt, and what is left to do once the transaction is committed.
@@ -70,11 +71,18 @@ pub(super) fn is_known(connection: &Connection, event: EventId, seq: u32) -> rus
     connection.prepare_cached(sql)?.exists(params![event.uuid().into_bytes(), seq])
 }
 
+/// The event that was reported under this key.
+fn event_of(connection: &Connection, key: &str) -> rusqlite::Result<Option<EventId>> {
+    let sql = "SELECT event_id FROM event_key WHERE key = ?1";
+    connection.prepare_cached(sql)?.query_row([key], |row| rows::id(row, 0)).optional()
+}
+
 fn stored(connection: &Connection, event: EventId, seq: u32) -> rusqlite::Result<Option<Event>> {
     let sql = "SELECT body FROM event_state WHERE event_id = ?1 AND seq = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let body: String = statement.query_row(params![event.uuid().into_bytes(), seq], |row| row.get(0))?;
-    Ok(rows::event(&body).ok())
+    let values = params![event.uuid().into_bytes(), seq];
+    let body: Option<String> = statement.query_row(values, |row| row.get(0)).optional()?;
+    Ok(body.and_then(|body| rows::event(&body).ok()))
 }
 
 /// The picture an event has so far.
@@ -102,8 +110,13 @@ pub(super) fn insert(
 ) -> rusqlite::Result<Inserted> {
     let id = new.event.id.uuid().into_bytes();
     let seq = new.event.seq;
-    if is_known(connection, new.event.id, seq)? {
-        let event = stored(connection, new.event.id, seq)?.unwrap_or_else(|| new.event.clone());
+    let key = new.key.as_deref();
+    let known = match is_known(connection, new.event.id, seq)? {
+        true => Some(new.event.id),
+        false => key.map(|key| event_of(connection, key)).transpose()?.flatten(),
+    };
+    if let Some(known) = known {
+        let event = stored(connection, known, seq)?.unwrap_or_else(|| new.event.clone());
         let receipt = Receipt { event, deliveries: 0, duplicate: true };
         return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0 });
     }
@@ -123,6 +136,11 @@ pub(super) fn insert(
     connection
         .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![id, seq, now.0, rows::event_json(&event)])?;
+    if let Some(key) = key {
+        let sql = "INSERT INTO event_key (key, event_id) VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute(params![key, id])?;
+    }
+    alerts::note(connection, &event)?;
     let deliveries = queue(connection, &event, &new.deliveries, now)?;
 
     let bytes = |picture: &Option<Written>| {

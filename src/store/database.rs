@@ -13,6 +13,7 @@ use super::StoreError;
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_events_and_outbox.sql")),
     M::up(include_str!("migrations/0003_webhooks.sql")),
+    M::up(include_str!("migrations/0005_reported_events.sql")),
 ];
 
 /// Name of the database in the data folder.

@@ -78,17 +78,22 @@ pub struct StoreHandle {
 impl StoreHandle {
     /// Commits one state of an event with its messages. Answers once it is on the disk; waits while the disk is full.
     pub async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {
+        self.commit_all(vec![new]).await?.pop().ok_or(StoreError::Gone)
+    }
+
+    /// The same for several, all of them or none. The receipts come in their order.
+    pub async fn commit_all(&self, new: Vec<NewEvent>) -> Result<Vec<Receipt>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Commit { new: Box::new(new), reply }).await?;
+        self.send(Command::Commit { new, reply }).await?;
         answer.await.map_err(|_| StoreError::Gone)
     }
 
-    /// The same for threads. Must not be called from a task.
+    /// [`Self::commit`] for threads. Must not be called from a task.
     pub fn commit_blocking(&self, new: NewEvent) -> Result<Receipt, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Commit { new: Box::new(new), reply };
+        let command = Command::Commit { new: vec![new], reply };
         self.commands.blocking_send(command).map_err(|_| StoreError::Gone)?;
-        answer.blocking_recv().map_err(|_| StoreError::Gone)
+        answer.blocking_recv().ok().and_then(|mut receipts| receipts.pop()).ok_or(StoreError::Gone)
     }
 
     /// Writes down a request and what follows from it.

@@ -17,6 +17,7 @@
 //!
 //! What does not belong here: deciding who is told (`rules`), rendering and sending (`delivery`), wire formats (`api`).
 
+mod alerts;
 mod commit;
 mod database;
 mod error;

@@ -122,6 +122,27 @@ impl Reader {
         self.events_of(&sql, [])
     }
 
+    /// Infrastructure alerts, the latest first, as the event that had the last word on each. `kind`: only those it is of.
+    pub fn alerts(&self, kind: Option<&EventType>, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let sql = "SELECT s.body, 0 FROM infrastructure_alert a \
+                   JOIN event_state s ON s.event_id = a.event_id AND s.seq = 1 \
+                   WHERE ?1 IS NULL OR a.status = ?1 ORDER BY a.starts_at DESC, a.fingerprint LIMIT ?2";
+        let status = kind.and_then(|kind| kind.as_str().rsplit('.').next());
+        self.events_of(sql, params![status, limit])
+    }
+
+    /// States in the order in which they were committed, after one of them. When that one is no longer kept: those of all
+    /// events that are younger by their ids.
+    pub fn states_after(&self, event: EventId, seq: u32, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let place = "SELECT coalesce((SELECT rowid FROM event_state WHERE event_id = ?1 AND seq = ?2), \
+                                     (SELECT min(rowid) - 1 FROM event_state WHERE event_id > ?1))";
+        let values = params![event.uuid().into_bytes(), seq];
+        let place: Option<i64> = self.lock().prepare_cached(place)?.query_row(values, |row| row.get(0))?;
+        let Some(place) = place else { return Ok(Vec::new()) };
+        let sql = "SELECT body, 1 FROM event_state WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
+        self.events_of(sql, params![place, limit])
+    }
+
     /// Where the picture of an event is. `None`: it has none, or it made room for newer ones.
     pub fn picture(&self, id: EventId) -> Result<Option<PictureFile>, StoreError> {
         let sql = "SELECT picture_path, picture_sha256, picture_bytes FROM event \

@@ -30,16 +30,31 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// What others ask of the writer.
 #[derive(Debug)]
 pub(super) enum Command {
-    Commit { new: Box<NewEvent>, reply: oneshot::Sender<Receipt> },
-    Finish { delivery: DeliveryId, attempt: Box<Attempt>, outcome: Outcome, reply: oneshot::Sender<()> },
-    Abandon { known: Vec<WebhookId>, reply: oneshot::Sender<usize> },
-    Webhook { change: WebhookChange, reply: oneshot::Sender<()> },
+    /// All of them or none.
+    Commit {
+        new: Vec<NewEvent>,
+        reply: oneshot::Sender<Vec<Receipt>>,
+    },
+    Finish {
+        delivery: DeliveryId,
+        attempt: Box<Attempt>,
+        outcome: Outcome,
+        reply: oneshot::Sender<()>,
+    },
+    Abandon {
+        known: Vec<WebhookId>,
+        reply: oneshot::Sender<usize>,
+    },
+    Webhook {
+        change: WebhookChange,
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// A command whose picture is written.
 #[derive(Debug)]
 enum Job {
-    Commit(Box<PreparedEvent>, oneshot::Sender<Receipt>),
+    Commit(Vec<PreparedEvent>, oneshot::Sender<Vec<Receipt>>),
     Finish(DeliveryId, Box<Attempt>, Outcome, oneshot::Sender<()>),
     Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
     Webhook(WebhookChange, oneshot::Sender<()>),
@@ -48,7 +63,7 @@ enum Job {
 /// What the transaction did for a job.
 #[derive(Debug)]
 enum Done {
-    Commit(Box<Inserted>),
+    Commit(Vec<Inserted>),
     Finish { ended: usize },
     Abandon { ended: usize },
     Webhook,
@@ -196,15 +211,18 @@ impl Writer {
         let metrics = &self.telemetry.metrics;
         match (job, done) {
             (Job::Commit(_, reply), Done::Commit(inserted)) => {
-                let Inserted { receipt, obsolete, picture_bytes } = *inserted;
-                self.picture_bytes = self.picture_bytes.saturating_add_signed(picture_bytes);
-                if let Some(path) = obsolete {
-                    self.pictures.remove(&path);
+                let mut receipts = Vec::with_capacity(inserted.len());
+                for Inserted { receipt, obsolete, picture_bytes } in inserted {
+                    self.picture_bytes = self.picture_bytes.saturating_add_signed(picture_bytes);
+                    if let Some(path) = obsolete {
+                        self.pictures.remove(&path);
+                    }
+                    metrics.store_events.inc_by(u64::from(!receipt.duplicate));
+                    metrics.delivery_queue_depth.inc_by(count(receipt.deliveries));
+                    receipts.push(receipt);
                 }
-                metrics.store_events.inc_by(u64::from(!receipt.duplicate));
-                metrics.delivery_queue_depth.inc_by(count(receipt.deliveries));
-                let queued = receipt.deliveries > 0;
-                let _ = reply.send(receipt);
+                let queued = receipts.iter().any(|receipt| receipt.deliveries > 0);
+                let _ = reply.send(receipts);
                 queued
             }
             (Job::Finish(_, _, _, reply), Done::Finish { ended }) => {
@@ -275,13 +293,15 @@ fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreErr
 fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -> Job {
     match command {
         Command::Commit { new, reply } => {
-            let NewEvent { event, deliveries, picture } = *new;
-            // When this cannot be read the picture is written once more, over itself.
-            let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
-            let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
-            let picture =
-                wanted.and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-            Job::Commit(Box::new(PreparedEvent { event, deliveries, picture }), reply)
+            let prepare = |NewEvent { event, deliveries, picture, key }| {
+                // When this cannot be read the picture is written once more, over itself.
+                let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
+                let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
+                let picture = wanted
+                    .and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
+                PreparedEvent { event, deliveries, picture, key }
+            };
+            Job::Commit(new.into_iter().map(prepare).collect(), reply)
         }
         Command::Finish { delivery, attempt, outcome, reply } => {
             Job::Finish(delivery, attempt, outcome, reply)
@@ -296,7 +316,8 @@ fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Ve
     let now = UtcMillis::now();
     let done = jobs.iter().map(|job| match job {
         Job::Commit(new, _) => {
-            commit::insert(&transaction, new, now).map(|inserted| Done::Commit(Box::new(inserted)))
+            let inserted = new.iter().map(|new| commit::insert(&transaction, new, now));
+            inserted.collect::<rusqlite::Result<_>>().map(Done::Commit)
         }
         Job::Finish(delivery, attempt, outcome, _) => {
             let ended = commit::finish(&transaction, *delivery, attempt, *outcome)?;
@@ -319,7 +340,7 @@ mod tests {
     use crate::model::Event;
     use crate::store::database::{FILE_NAME, open_writer};
 
-    fn command(description: String) -> (Command, oneshot::Receiver<Receipt>) {
+    fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {
         let at = UtcMillis::now();
         let event: Event = serde_json::from_value(serde_json::json!({
             "id": crate::model::EventId::new(at), "type": "object.detected", "seq": 1, "state": "start",
@@ -328,7 +349,7 @@ mod tests {
         }))
         .expect("an event");
         let (reply, answer) = oneshot::channel();
-        let new = Box::new(NewEvent { event, deliveries: vec![], picture: None });
+        let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None }];
         (Command::Commit { new, reply }, answer)
     }
 
@@ -363,7 +384,7 @@ mod tests {
         writer.commit(vec![command]).expect("committed in the end");
         room.join().expect("no panic");
         assert!(began.elapsed() >= RETRY_PAUSE);
-        assert_eq!(answer.blocking_recv().expect("answered").event.description.len(), 50_000);
+        assert_eq!(answer.blocking_recv().expect("answered")[0].event.description.len(), 50_000);
     }
 
     #[test]

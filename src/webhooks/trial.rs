@@ -20,7 +20,7 @@ impl Manager {
         let webhook = settings(&entry)?;
         let event = test_event(webhook.customer.clone());
         // Nobody is told but this webhook: the event alone is committed, for what is sent to have a record.
-        let new = crate::model::NewEvent { event, deliveries: Vec::new(), picture: None };
+        let new = crate::model::NewEvent { event, deliveries: Vec::new(), picture: None, key: None };
         let event = self.0.store.commit(new).await?.event;
         let delivery = message(&event, webhook.id.clone());
         let due = DueDelivery { delivery: delivery.clone(), event };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use porchlight::api::{self, ApiError, ApiState};
+use porchlight::api::{self, ApiError, ApiState, Services};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
 use porchlight::delivery::{Health, Registry};
@@ -80,10 +80,9 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let verifier = inspector_verifier(&config);
     let (webhooks, registry, publisher) =
         Manager::open(&config, store.clone(), &reader).unwrap_or_else(|error| panic!("{error}"));
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, webhooks.clone());
-    let health = Health::new(registry.clone());
-    let state =
-        ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, webhooks.clone(), health);
+    let services =
+        Services { publisher: publisher.clone(), webhooks: webhooks.clone(), health: Health::new(registry.clone()) };
+    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, services);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();
@@ -141,6 +140,7 @@ impl Served {
             event: event.clone(),
             deliveries: webhooks.iter().map(planned).collect(),
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+            key: None,
         };
         self.store.commit(new).await.expect("committed");
     }
