@@ -266,7 +266,7 @@ async fn everything_wrong_is_told_at_once_with_its_place() {
             .as_str()
             .is_some_and(|msg| msg.contains("did you mean `argus`?"))
     );
-    for (body, loc) in [("[1]", json!(["body"])), ("{", json!(["body", 1]))] {
+    for (body, loc) in [("[1]", json!(["body"])), ("{", json!(["body", 0]))] {
         let answer = served.send(Method::POST, "/api/v1/webhooks", &[], body.as_bytes().to_vec()).await;
         assert_eq!(ok(&answer, 422)["detail"][0]["loc"], loc, "{body}");
     }
