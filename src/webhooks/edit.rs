@@ -28,6 +28,11 @@ pub(super) fn without_answers(body: &Json) -> Json {
     body
 }
 
+/// Whether a client asks for a webhook to get events.
+pub(super) fn enables(body: &Json) -> bool {
+    body.get("enabled").and_then(Json::as_bool).unwrap_or(false)
+}
+
 pub(super) fn set(spec: &mut Json, key: &str, value: Json) {
     if let Some(object) = spec.as_object_mut() {
         object.insert(key.to_owned(), value);
@@ -92,13 +97,12 @@ pub(super) fn keep_secrets(new: &mut Json, old: &Json) {
 
 /// What comes back as it was shown means what was there.
 pub(super) fn keep_redacted(new: &mut Json, old: &Json) {
-    for key in ["url", "fallback_url"] {
-        let address = old.get(key).and_then(Json::as_str).filter(|old| {
-            let shown = Url::parse(old).map(|url| shown(&url)).ok();
-            shown.as_deref() == new.get(key).and_then(Json::as_str)
-        });
-        if let Some(address) = address {
-            set(new, key, json!(address));
+    for place in ["/url", "/fallback_url", "/outbound/proxy"] {
+        if let Some(sent) = new.pointer_mut(place)
+            && let Some(before) = old.pointer(place).and_then(Json::as_str)
+            && Url::parse(before).is_ok_and(|url| *sent == shown(&url))
+        {
+            *sent = json!(before);
         }
     }
     // Credentials are shown as the header that they become.

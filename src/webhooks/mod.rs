@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
 use tokio::sync::Mutex;
 
@@ -169,7 +169,7 @@ impl Manager {
         let mut new = self.specification(&edit::without_answers(body))?;
         edit::keep_secrets(&mut new, &old);
         edit::keep_redacted(&mut new, &old);
-        self.change(&entry, new).await
+        self.change(&entry, new, edit::enables(body)).await
     }
 
     /// Changes what is sent and nothing else (RFC 7396).
@@ -185,7 +185,7 @@ impl Manager {
         edit::check_new_address(&patch, &old).map_err(|problem| Refusal::Invalid(vec![problem]))?;
         let mut new = old;
         edit::merge(&mut new, patch);
-        self.change(&entry, new).await
+        self.change(&entry, new, edit::enables(body)).await
     }
 
     /// Forgets a webhook; messages that wait for it are given up.
@@ -246,8 +246,12 @@ impl Manager {
         let _changing = self.0.changing.lock().await;
         let (entry, mut spec) = self.changeable(id)?;
         let secret = secret.unwrap_or_else(new_secret);
+        // The one in effect may be that of all webhooks.
+        if let Some(before) = settings(&entry)?.secret.as_ref() {
+            edit::set_default(&mut spec, "secret", json!(before.expose_secret()));
+        }
         edit::rotate(&mut spec, &secret, UtcMillis::now(), grace_s);
-        Ok((self.change(&entry, spec).await?, secret.into()))
+        Ok((self.change(&entry, spec, false).await?, secret.into()))
     }
 
     fn specification(&self, body: &Json) -> Result<Json, Refusal> {
@@ -266,17 +270,15 @@ impl Manager {
         }
     }
 
-    /// New settings for a webhook that is there.
-    async fn change(&self, entry: &Entry, spec: Json) -> Result<Arc<Entry>, Refusal> {
+    /// New settings for a webhook that is there. `enable`: also if the agent had disabled it.
+    async fn change(&self, entry: &Entry, spec: Json, enable: bool) -> Result<Arc<Entry>, Refusal> {
         let same = spec.get("id").is_none_or(|id| id.is_null() || edit::is_id(id, &entry.id));
         if !same {
             let message = "an id cannot be changed; make another webhook".to_owned();
             return Err(Refusal::Invalid(vec![Problem { line: None, key: "id".to_owned(), message }]));
         }
         let mut row = entry.row();
-        if spec.get("enabled") != Some(&json!(false)) && !entry.enabled_by_settings() {
-            row.disabled_reason = None;
-        }
+        row.disabled_reason = row.disabled_reason.filter(|_| !enable);
         let id = json!(entry.id.as_str());
         self.put(&entry.id, spec, |spec| edit::set_default(spec, "id", id), row).await
     }

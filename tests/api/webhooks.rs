@@ -78,7 +78,7 @@ async fn s3_7_webhooks_are_listed_replaced_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s3_10_s1_5_headers_and_cameras_belong_to_each_webhook() {
+async fn s3_10_each_camera_may_have_a_webhook_of_its_own() {
     let cameras = "[[camera]]\nid = \"entrance\"\nsource = \"a.mp4\"\n[[camera]]\nid = \"parking\"\nsource = \"b.mp4\"\n";
     let served = serve(cameras).await;
     for camera in ["entrance", "parking"] {
@@ -96,6 +96,23 @@ async fn s3_10_s1_5_headers_and_cameras_belong_to_each_webhook() {
     )
     .await;
     assert_eq!(ok(&wrong, 422)["detail"][0]["loc"], json!(["body", "cameras"]));
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_5_values_of_headers_are_taken_and_never_shown() {
+    let served = serve("").await;
+    let headers = json!({"Authorization": "Bearer your-token", "X-Custom-Header": "value"});
+    let body = json!({"id": "hook", "url": "https://a.example/x", "headers": headers});
+    let made = call(&served, Method::POST, "/api/v1/webhooks", &body).await;
+    assert_eq!(ok(&made, 201)["headers"], json!({"Authorization": "***", "X-Custom-Header": "***"}));
+    let list = served.get("/api/v1/webhooks").await.text();
+    assert!(!list.contains("your-token"), "{list}");
+    for name in ["Host", "content-length", "Connection", "Transfer-Encoding"] {
+        let patch = json!({"headers": {name: "x"}});
+        let refused = call(&served, Method::PATCH, "/api/v1/webhooks/hook", &patch).await;
+        assert_eq!(ok(&refused, 422)["detail"][0]["loc"], json!(["body", "headers", name]));
+    }
     served.stop().await;
 }
 
@@ -249,7 +266,7 @@ async fn everything_wrong_is_told_at_once_with_its_place() {
             .as_str()
             .is_some_and(|msg| msg.contains("did you mean `argus`?"))
     );
-    for (body, loc) in [("[1]", json!(["body"])), ("{", json!(["body", 1]))] {
+    for (body, loc) in [("[1]", json!(["body"])), ("{", json!(["body", 0]))] {
         let answer = served.send(Method::POST, "/api/v1/webhooks", &[], body.as_bytes().to_vec()).await;
         assert_eq!(ok(&answer, 422)["detail"][0]["loc"], loc, "{body}");
     }
@@ -293,7 +310,7 @@ async fn webhooks_of_the_file_are_shown_and_not_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_secret_is_shown_once_and_the_old_one_is_good_for_a_while() {
     let served = serve("").await;
-    let body = json!({"id": "hook", "url": "https://a.example/x", "secret": "old"});
+    let body = json!({"id": "hook", "url": "https://a.example/x", "secret": "old", "proxy": "http://10.0.0.2:3128/"});
     ok(&call(&served, Method::POST, "/api/v1/webhooks", &body).await, 201);
     let path = "/api/v1/webhooks/hook/secret/rotate";
     let rotated = ok(&call(&served, Method::POST, path, &json!({"grace_s": 3600})).await, 200);

@@ -120,6 +120,7 @@ fn settings(webhook: &WebhookConfig) -> Value {
             "client_key": webhook.tls.client_key,
             "server_name": webhook.tls.server_name,
         },
+        "outbound": {"proxy": webhook.proxy.as_ref().map(shown)},
         "fallback_url": webhook.fallback.as_ref().map(shown),
         "health": webhook.health.as_ref().map(|health| json!({
             "interval": seconds(health.interval),

@@ -240,7 +240,7 @@ fn s1_4_plain_http_is_taken_and_warned_about_on_the_internet_only() {
 }
 
 #[test]
-fn s1_6_s1_7_retries_and_timeout_are_set_by_name_or_by_number() {
+fn s1_6_retries_are_set_by_name_by_list_or_as_growing_pauses() {
     let preset = |name: &str, requests: Json| {
         pauses(&config(&json!({"retry": {"preset": name, "max_attempts": requests}})))
     };
@@ -254,7 +254,13 @@ fn s1_6_s1_7_retries_and_timeout_are_set_by_name_or_by_number() {
     let of_format = [Duration::from_secs(60), Duration::from_secs(300)];
     assert_eq!(config(&json!({})).retry.pauses(&of_format), of_format);
     assert_eq!(config(&json!({"retry": {"max_attempts": 2}})).retry.pauses(&of_format), of_format[..1]);
+}
+
+#[test]
+fn s1_7_the_timeout_is_set_in_seconds_or_left_to_the_format() {
     assert_eq!(config(&json!({"timeout": 10})).timeout, Some(Duration::from_secs(10)));
+    assert_eq!(config(&json!({"timeout": 2.5})).timeout, Some(Duration::from_millis(2500)));
+    assert_eq!(config(&json!({})).timeout, None);
 }
 
 #[test]
