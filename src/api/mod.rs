@@ -23,7 +23,9 @@ mod page;
 mod query;
 mod reach;
 mod reply;
+mod system;
 mod thumbnail;
+mod webhook_health;
 mod wire;
 
 use std::net::SocketAddr;
@@ -37,7 +39,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, Outbound};
+use crate::delivery::Health;
 use crate::model::WebhookId;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
@@ -60,6 +63,8 @@ struct Shared {
     base_url: String,
     webhooks: Vec<WebhookRow>,
     inspector: Option<Inspector>,
+    health: Health,
+    outbound: Outbound,
     started: Instant,
     slots: Semaphore,
 }
@@ -75,7 +80,13 @@ struct WebhookRow {
 impl ApiState {
     /// `verifier` judges the signatures of what the inspector receives.
     #[must_use]
-    pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+    pub fn new(
+        config: &Config,
+        reader: Reader,
+        telemetry: Arc<Telemetry>,
+        verifier: Verifier,
+        health: Health,
+    ) -> Self {
         reach::warn_if_local(config);
         let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
             id: webhook.id.clone(),
@@ -88,6 +99,8 @@ impl ApiState {
             base_url: config.api.public_base_url.clone(),
             webhooks: webhooks.collect(),
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
+            health,
+            outbound: config.outbound.clone(),
             started: Instant::now(),
             slots: Semaphore::new(guard::SLOTS),
         }))
@@ -131,6 +144,8 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
         ("/api/v1/cameras", get(cameras::list)),
         ("/api/v1/cameras/{id}", get(cameras::one)),
+        ("/api/v1/system", get(system::system)),
+        ("/api/v1/webhooks/{id}/health", get(webhook_health::health)),
         ("/api/v1/webhook-deliveries", get(deliveries::list)),
         ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),

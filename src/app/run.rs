@@ -14,7 +14,7 @@ use super::{inspector_verifier, watchdog};
 use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
-use crate::delivery::{self, Registry, Webhooks};
+use crate::delivery::{self, Health, Registry, Webhooks};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::model::{Event, Picture};
@@ -50,9 +50,17 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
-    services.spawn(service("api", api::serve(listener, state, cancel.clone())));
+    webhooks.warn_about_plain_http();
     let registry = Registry::new(webhooks);
+    let health = Health::new(registry.clone());
+    let verifier = inspector_verifier(config);
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, health.clone());
+    services.spawn(service("api", api::serve(listener, state, cancel.clone())));
+    let looking = health.run(cancel.clone());
+    services.spawn(service("health", async {
+        looking.await;
+        anyhow::Ok(())
+    }));
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 

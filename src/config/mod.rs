@@ -6,6 +6,7 @@
 mod cameras;
 mod coco;
 mod manifest;
+mod outbound;
 mod problem;
 mod read;
 mod section;
@@ -26,6 +27,7 @@ use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
 
 pub use coco::coco80_index;
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
+pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
@@ -63,6 +65,8 @@ pub struct Config {
     pub store: Store,
     /// `[inspector]`
     pub inspector: Inspector,
+    /// `[outbound]`
+    pub outbound: Outbound,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
     /// `[[webhook]]`
@@ -199,6 +203,11 @@ pub struct Inspector {
     pub enabled: bool,
     /// Requests kept.
     pub keep: usize,
+}
+
+impl Inspector {
+    /// Where requests are received, on the address of the API.
+    pub const PATH: &str = "/webhook-test";
 }
 
 /// One camera.

@@ -9,6 +9,7 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::outbound::outbound;
 use super::section::{Report, Section, hint};
 use super::webhook::read::{rule, webhook};
 use super::{
@@ -44,6 +45,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         events: events(root.section("events")),
         store: store(root.section("store")),
         inspector: inspector(root.section("inspector")),
+        outbound: outbound(root.section("outbound")),
         cameras,
         webhooks,
         rules,

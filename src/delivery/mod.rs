@@ -7,13 +7,15 @@
 //!
 //! Webhooks do not touch each other: each has its own connections, its own number of requests at a time, its own schedule.
 //!
-//! What does not belong here: who is told what (`rules`), what is remembered (`store`). Whether an address may be reached at all
-//! (the guard against requests to places inside the network that nobody meant) has its place in [`webhooks`], where the client
-//! is built: a resolver that refuses addresses, so that names cannot change between check and use.
+//! Every request leaves through a [`client`], which refuses places that nobody meant.
+//!
+//! What does not belong here: who is told what (`rules`), what is remembered (`store`).
 
 mod classify;
+mod client;
 mod failure;
 mod formats;
+mod health;
 mod reconcile;
 mod registry;
 mod send;
@@ -21,6 +23,7 @@ mod webhooks;
 
 pub use classify::{Answer, Verdict, classify};
 pub use formats::{Format, Message, Payload, RenderError, Rendered, Signer, verify};
+pub use health::{Health, Look, Seen};
 pub use reconcile::{DeliveryError, run};
 pub use registry::Registry;
 pub use webhooks::Webhooks;

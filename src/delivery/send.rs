@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Response;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, Response};
 
 use super::Rendered;
 use super::classify::{Answer, retry_after};
@@ -86,7 +86,7 @@ async fn exchange(
     headers.insert(CONTENT_TYPE, rendered.content_type);
     let mut request = webhook
         .client
-        .post(webhook.config.url.clone())
+        .request(Method::POST)
         .headers(headers)
         .header("webhook-id", webhook_id.as_str())
         .header("X-Delivery-Id", delivery.id.to_string())

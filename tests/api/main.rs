@@ -9,6 +9,7 @@ mod lists;
 mod log;
 mod page;
 mod pictures;
+mod receivers;
 mod refusals;
 mod rig;
 mod secrets;

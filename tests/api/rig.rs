@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use porchlight::api::{self, ApiError, ApiState};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
+use porchlight::delivery::{Health, Registry, Webhooks};
 use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::pixels::{RgbImage, encode_rgb};
 use porchlight::store::{Reader, Store, StoreError, StoreHandle};
@@ -72,7 +73,9 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let registry = Registry::new(Webhooks::compile(&config).expect("valid webhooks"));
+    let health = Health::new(registry);
+    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, health);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();

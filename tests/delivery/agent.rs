@@ -92,6 +92,25 @@ impl Agent {
     }
 }
 
+/// What the first attempt to tell the webhook `hook` came to.
+pub(crate) fn first_attempt(config: &Config, event: &Event) -> Attempt {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let agent = Agent::start(folder.path(), config);
+    agent.commit(event, &["hook"]);
+    let filter = DeliveryFilter::default();
+    let began = Instant::now();
+    let attempt = loop {
+        let found = agent.reader.deliveries(&filter, 1).expect("readable").items.remove(0);
+        if let Some(attempt) = agent.attempts(&found).into_iter().next() {
+            break attempt;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "no attempt");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    agent.stop();
+    attempt
+}
+
 pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewEvent {
     let rule = RuleRef { id: RULE_ID, name: RULE_NAME.to_owned() };
     let webhook = |id: &&str| WebhookId::parse(id).expect("a slug");

@@ -5,5 +5,8 @@
 mod agent;
 mod argus;
 mod kill;
+mod reach;
 mod receiver;
 mod sending;
+mod tls;
+mod tls_server;

@@ -32,7 +32,7 @@ pub(super) use log::Received;
 pub use verifier::{SignatureCheck, Verifier};
 
 /// Where requests are received.
-pub const PATH: &str = "/webhook-test";
+pub const PATH: &str = crate::config::Inspector::PATH;
 /// Of a body. No message of ours comes near.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Longer than any receiver is waited for by default, shorter than the time limit of a request.
