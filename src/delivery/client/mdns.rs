@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mdns_sd::{HostnameResolutionEvent, ScopedIp, ServiceDaemon};
 
 /// A machine that is there answers within some tens of milliseconds; sleepy Wi-Fi ones take a second.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// IPv4 and IPv6 addresses may come in two answers; the second is waited for this long.
 const SECOND_ANSWER: Duration = Duration::from_millis(50);
 

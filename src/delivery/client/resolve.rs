@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures::future::{FutureExt as _, select_ok};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::timeout;
 
 use super::guard::{Guard, Target};
 use super::mdns;
@@ -27,7 +28,11 @@ impl Resolve for SystemNames {
         Box::pin(async move {
             let found = match mdns::is_local(&host) {
                 // Some systems ask the network themselves, and some routers know the name; whoever answers first is believed.
-                true => select_ok([system(host.clone()).boxed(), mdns::ask(host).boxed()]).await?.0,
+                // Where nobody does, the system would wait for longer than there is to connect.
+                true => {
+                    let known = timeout(mdns::PATIENCE, system(host.clone())).map(|known| known?);
+                    select_ok([known.boxed(), mdns::ask(host).boxed()]).await?.0
+                }
                 false => system(host).await?,
             };
             Ok(Box::new(found.into_iter()) as Addrs)
