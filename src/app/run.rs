@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
-use super::{inspector_verifier, watchdog};
+use super::{inspector_verifier, report, watchdog};
 use crate::api::{self, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
@@ -56,6 +56,14 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let registry = Registry::new(webhooks);
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
+    let reporting = report(
+        config.clone(),
+        config.data_dir.clone(),
+        publisher.clone(),
+        Arc::clone(&telemetry),
+        cancel.clone(),
+    );
+    services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
     let sink = publish_with(publisher);

@@ -2,14 +2,20 @@
 
 #![expect(clippy::panic, reason = "a test may end")]
 
+mod alertmanager;
+mod alerts;
 mod connections;
+mod event_types;
+mod ingest;
 mod inspector;
 mod lists;
+mod live;
 #[path = "../common/log.rs"]
 mod log;
 mod page;
 mod pictures;
 mod refusals;
+mod reports;
 mod rig;
 mod secrets;
 mod state;

@@ -32,7 +32,7 @@ pub(crate) struct Served {
     cancel: CancellationToken,
     server: tokio::task::JoinHandle<Result<(), ApiError>>,
     thread: JoinHandle<Result<(), StoreError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, read to its end.
@@ -85,7 +85,7 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
     let client = client.expect("a client");
-    Served { store, publisher, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
+    Served { store, publisher, reader, telemetry, address, client, cancel, server, thread, folder }
 }
 
 impl Served {
@@ -124,6 +124,25 @@ impl Served {
             key: None,
         };
         self.store.commit(new).await.expect("committed");
+    }
+
+    /// From now on the database fails when it is to note the alert of this fingerprint.
+    pub(crate) fn refuse_alert(&self, fingerprint: &str) {
+        let database =
+            rusqlite::Connection::open(self.folder.path().join("porchlight.db")).expect("the database");
+        let trigger = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON infrastructure_alert WHEN NEW.fingerprint = '{fingerprint}' \
+             BEGIN SELECT raise(ABORT, 'refused'); END"
+        );
+        database.execute_batch(&trigger).expect("a trigger");
+    }
+
+    /// Ends the server; the store must have failed.
+    pub(crate) async fn stop_failed(self) {
+        self.cancel.cancel();
+        self.server.await.expect("no panic").expect("no error");
+        drop((self.store, self.publisher));
+        self.thread.join().expect("no panic").expect_err("it failed");
     }
 
     /// Ends the server and the store; both must end without an error.
