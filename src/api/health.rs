@@ -9,7 +9,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::wire::state_word;
 use super::{ApiState, reply::Failure};
 use crate::model::{CameraState, DeliveryStatus, WebhookId};
 
@@ -80,7 +79,7 @@ pub(super) async fn look(state: &ApiState) -> Health {
     let mut cameras: BTreeMap<_, _> =
         ["online", "offline", "starting", "ended"].into_iter().map(|word| (word, 0)).collect();
     for status in state.0.telemetry.cameras.all() {
-        *cameras.entry(state_word(&status.state)).or_default() += 1;
+        *cameras.entry(status.state.as_str()).or_default() += 1;
         if let CameraState::Offline { reason, detail, .. } = status.state {
             let detail = format!("{}: {detail}", reason.as_str());
             problems.push(Problem { kind: "camera", id: status.camera.slug.to_string(), detail });

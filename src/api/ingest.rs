@@ -114,7 +114,9 @@ fn values(headers: &HeaderMap, bytes: &[u8]) -> Result<(Vec<Value>, bool), Failu
             Err(Failure::Invalid(vec![wrong]))
         }
         Value::Array(values) => Ok((values, true)),
-        one => Ok((vec![one], false)),
+        one @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            Ok((vec![one], false))
+        }
     }
 }
 

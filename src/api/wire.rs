@@ -53,7 +53,7 @@ pub(super) struct CameraRow {
 
 impl From<CameraStatus> for CameraRow {
     fn from(status: CameraStatus) -> Self {
-        let state = state_word(&status.state);
+        let state = status.state.as_str();
         let (reason, detail, attempts) = match status.state {
             CameraState::Offline { reason, detail, attempts } => (Some(reason), Some(detail), Some(attempts)),
             CameraState::Starting | CameraState::Online | CameraState::Ended => (None, None, None),
@@ -73,16 +73,6 @@ impl From<CameraStatus> for CameraRow {
             width: status.size.map(|(width, _)| width),
             height: status.size.map(|(_, height)| height),
         }
-    }
-}
-
-/// `starting`, `online`, `offline`, `ended`.
-pub(super) fn state_word(state: &CameraState) -> &'static str {
-    match state {
-        CameraState::Starting => "starting",
-        CameraState::Online => "online",
-        CameraState::Offline { .. } => "offline",
-        CameraState::Ended => "ended",
     }
 }
 

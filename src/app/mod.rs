@@ -9,6 +9,7 @@ mod inspector;
 mod pace;
 mod pipeline;
 mod replay;
+mod reporter;
 mod run;
 mod watchdog;
 
@@ -16,4 +17,5 @@ pub use check::problems;
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};
+pub use reporter::report;
 pub use run::run;

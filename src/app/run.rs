@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
-use super::{inspector_verifier, watchdog};
+use super::{inspector_verifier, report, watchdog};
 use crate::api::{self, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
@@ -65,6 +65,14 @@ async fn supervise(config: &Config) -> Result<()> {
     }));
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
+    let reporting = report(
+        config.clone(),
+        config.data_dir.clone(),
+        publisher.clone(),
+        Arc::clone(&telemetry),
+        cancel.clone(),
+    );
+    services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
     let sink = publish_with(publisher);

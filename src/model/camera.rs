@@ -49,6 +49,19 @@ pub enum CameraState {
     Ended,
 }
 
+impl CameraState {
+    /// `starting`, `online`, `offline`, `ended`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Online => "online",
+            Self::Offline { .. } => "offline",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// Why a camera delivers nothing: each has another remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,9 +2,14 @@
 
 #![expect(clippy::panic, reason = "a test may end")]
 
+mod alertmanager;
+mod alerts;
 mod connections;
+mod event_types;
+mod ingest;
 mod inspector;
 mod lists;
+mod live;
 #[path = "../common/log.rs"]
 mod log;
 mod page;
@@ -12,6 +17,7 @@ mod pictures;
 mod receiver;
 mod receivers;
 mod refusals;
+mod reports;
 mod rig;
 mod secrets;
 mod state;

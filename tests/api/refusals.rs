@@ -73,7 +73,7 @@ async fn unknown_things_and_addresses_are_404_in_json() {
 async fn wrong_methods_are_405_with_the_right_ones() {
     let served = serve("[inspector]\nenabled = true\n").await;
     for (method, path, allow) in [
-        (Method::POST, "/api/v1/events", "GET,HEAD"),
+        (Method::PUT, "/api/v1/events", "GET,HEAD,POST"),
         (Method::DELETE, "/api/v1/health/", "GET,HEAD"),
         (Method::GET, "/webhook-test", "POST"),
         (Method::PUT, "/metrics", "GET,HEAD"),

@@ -35,7 +35,7 @@ pub(crate) struct Served {
     cancel: CancellationToken,
     server: tokio::task::JoinHandle<Result<(), ApiError>>,
     thread: JoinHandle<Result<(), StoreError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, read to its end.
@@ -103,7 +103,7 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         cancel,
         server,
         thread,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -143,6 +143,25 @@ impl Served {
             key: None,
         };
         self.store.commit(new).await.expect("committed");
+    }
+
+    /// From now on the database fails when it is to note the alert of this fingerprint.
+    pub(crate) fn refuse_alert(&self, fingerprint: &str) {
+        let database =
+            rusqlite::Connection::open(self.folder.path().join("porchlight.db")).expect("the database");
+        let trigger = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON infrastructure_alert WHEN NEW.fingerprint = '{fingerprint}' \
+             BEGIN SELECT raise(ABORT, 'refused'); END"
+        );
+        database.execute_batch(&trigger).expect("a trigger");
+    }
+
+    /// Ends the server; the store must have failed.
+    pub(crate) async fn stop_failed(self) {
+        self.cancel.cancel();
+        self.server.await.expect("no panic").expect("no error");
+        drop((self.store, self.publisher));
+        self.thread.join().expect("no panic").expect_err("it failed");
     }
 
     /// Ends the server and the store; both must end without an error.

@@ -84,6 +84,5 @@ fn levels(body: impl FnOnce()) -> Vec<Level> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let subscriber = tracing_subscriber::registry().with(Seen(Arc::clone(&seen)));
     tracing::subscriber::with_default(subscriber, body);
-    let levels = seen.lock().expect("no panic").clone();
-    levels
+    std::mem::take(&mut *seen.lock().expect("no panic"))
 }

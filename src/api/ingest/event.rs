@@ -94,7 +94,7 @@ fn data<'f>(
     spelling: &'f str,
     entry: Option<&Entry>,
 ) -> Option<(Map<String, Value>, &'f str)> {
-    let family = spelling.split('.').next().unwrap_or_default();
+    let family = spelling.split(['.', '_']).next().unwrap_or_default();
     let own = entry.is_some_and(|entry| entry.data["properties"].get(family).is_some());
     let resource =
         object.get(family).filter(|value| value.is_object() && !own && fields.get("data").is_none());
