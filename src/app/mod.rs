@@ -11,9 +11,11 @@ mod pipeline;
 mod replay;
 mod run;
 mod watchdog;
+mod webhook;
 
 pub use check::problems;
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};
 pub use run::run;
+pub use webhook::{Preview, SignatureClaim, find_event, preview};

@@ -29,7 +29,7 @@ pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, pa
 pub use problem::{ConfigError, Problem};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
-    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RateLimit,
+    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, OnMissing, Order, Owner, PayloadConfig, RateLimit,
     RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig,
 };
 

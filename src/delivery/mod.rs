@@ -17,10 +17,13 @@ mod formats;
 mod reconcile;
 mod registry;
 mod send;
+mod signatures;
 mod webhooks;
 
 pub use classify::{Answer, Verdict, classify};
-pub use formats::{Format, Message, Payload, RenderError, Rendered, Signer, verify};
+use formats::nearest;
+pub use formats::{Format, Message, Payload, RenderError, Rendered};
 pub use reconcile::{DeliveryError, run};
 pub use registry::Registry;
+pub use signatures::{Signer, Unverified, presets};
 pub use webhooks::Webhooks;

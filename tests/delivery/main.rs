@@ -4,6 +4,10 @@
 
 mod agent;
 mod argus;
+mod formats;
 mod kill;
 mod receiver;
+mod rendered;
 mod sending;
+mod services;
+mod signatures;

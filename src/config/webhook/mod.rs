@@ -131,6 +131,10 @@ pub struct PayloadConfig {
     pub format: String,
     /// The user's own template, instead of the format's.
     pub template: Option<serde_json::Value>,
+    /// What becomes of a `{{path}}` of `template` that the event does not have.
+    pub on_missing: OnMissing,
+    /// What the format asks for besides: `chat_id` (telegram), `token` and `user` (pushover), `topic` (ntfy), `bbox` (facecv).
+    pub options: BTreeMap<String, SecretString>,
     /// `None`: the format's.
     pub encoding: Option<Encoding>,
     /// Pictures that go along in a multipart request. `None`: the format's.
@@ -139,6 +143,18 @@ pub struct PayloadConfig {
     pub max_bytes: usize,
     /// Of the body; the signature covers what is sent.
     pub compression: Compression,
+}
+
+/// What becomes of a value of a template that the event does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// Nothing within a text; null where it is the whole value.
+    #[default]
+    Empty,
+    /// Null, also for the text it is a part of.
+    Null,
+    /// The message is given up, with an error that names it.
+    Error,
 }
 
 /// How a payload becomes a body.
@@ -196,6 +212,14 @@ pub struct SignatureConfig {
     pub content: Option<String>,
     /// Keys, newest first. Empty: the webhook's secret.
     pub keys: Vec<SigningKey>,
+}
+
+impl SignatureConfig {
+    /// A preset as it is, with the webhook's secret.
+    #[must_use]
+    pub fn preset(name: &str) -> Self {
+        Self { preset: Some(name.to_owned()), header: None, format: None, content: None, keys: Vec::new() }
+    }
 }
 
 /// A key and the time it is good for. Presets with lists of signatures sign with every key that is good; others with the oldest

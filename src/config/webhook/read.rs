@@ -9,8 +9,8 @@ use super::super::read::{http_url, label, placeholder, title};
 use super::super::section::Section;
 use super::super::{Conditions, RuleConfig};
 use super::{
-    BreakerConfig, Compression, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RetryConfig, RetryOn,
-    TlsConfig, WebhookConfig,
+    BreakerConfig, Compression, HttpMethod, LimitsConfig, OnMissing, Order, Owner, PayloadConfig,
+    RetryConfig, RetryOn, TlsConfig, WebhookConfig,
 };
 use crate::model::{CameraSlug, EventState, WebhookId};
 
@@ -40,6 +40,8 @@ pub(in crate::config) fn webhook(section: Section<'_>) -> WebhookConfig {
         payload: PayloadConfig {
             format: section.required("format"),
             template: None,
+            on_missing: OnMissing::default(),
+            options: BTreeMap::new(),
             encoding: None,
             attachments: None,
             max_bytes: 256 * 1024,
