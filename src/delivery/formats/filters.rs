@@ -124,8 +124,8 @@ fn of_time<T: Into<Value>>(value: &Value, change: impl Fn(UtcMillis) -> T) -> Re
 }
 
 /// `name | default('nobody')`: instead of what is absent.
-fn default(value: &Value, other: Option<Value>) -> Value {
-    if is_absent(value) { other.unwrap_or_else(|| Value::from("")) } else { value.clone() }
+fn default(value: &Value, other: &Value) -> Value {
+    if is_absent(value) { other.clone() } else { value.clone() }
 }
 
 fn length(value: &Value) -> Result<Value, Error> {
