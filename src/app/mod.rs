@@ -12,6 +12,7 @@ mod replay;
 mod reporter;
 mod run;
 mod watchdog;
+mod webhook;
 
 pub use check::problems;
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
@@ -19,3 +20,4 @@ pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};
 pub use reporter::report;
 pub use run::run;
+pub use webhook::{Preview, SignatureClaim, find_event, preview};

@@ -9,6 +9,7 @@ mod models;
 mod outbox;
 mod replay;
 mod table;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{Config, LogFormat};
 use crate::telemetry;
-use args::{Args, Command};
+use args::{Args, Command, WebhookCommand};
 
 /// Runs the command of the process's arguments.
 #[must_use]
@@ -44,6 +45,8 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         }
         Command::Outbox(args) => outbox::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Webhook(WebhookCommand::Render(args)) => webhook::render(&args),
+        Command::Webhook(WebhookCommand::Verify(args)) => webhook::verify(&args),
         Command::Replay(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
             replay::run(&args)

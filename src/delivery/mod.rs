@@ -19,13 +19,16 @@ mod health;
 mod reconcile;
 mod registry;
 mod send;
+mod signatures;
 mod test_send;
 mod webhooks;
 
 pub use classify::{Answer, Verdict, classify};
-pub use formats::{Format, Message, Payload, RenderError, Rendered, Signer, verify};
+use formats::nearest;
+pub use formats::{Format, Message, Payload, RenderError, Rendered};
 pub use health::{Health, Look, Seen};
 pub use reconcile::{DeliveryError, run};
 pub use registry::Registry;
+pub use signatures::{Signer, Unverified, presets};
 pub use test_send::{Trial, send_json, send_once};
 pub use webhooks::Webhooks;

@@ -13,7 +13,7 @@ use super::registry::Registry;
 use super::send::{Sent, send};
 use super::webhooks::{Webhook, Webhooks};
 use super::{Answer, Message};
-use crate::model::{Attempt, DeliveryId, DueDelivery, UtcMillis};
+use crate::model::{Attempt, DeliveryId, DueDelivery, EventId, UtcMillis};
 use crate::store::{Outcome, StoreError, StoreHandle};
 use crate::telemetry::{Stage, Telemetry, WebhookLabels, Worker};
 
@@ -166,7 +166,8 @@ fn look(
 /// One attempt from rendering to the committed result.
 async fn deliver(shared: Arc<Shared>, webhook: Arc<Webhook>, due: DueDelivery) -> Landed {
     let id = due.delivery.id;
-    let Some(sent) = attempt(&shared, &webhook, &due).await else { return Ok(id) };
+    let picture = picture(&shared.store, &webhook, due.delivery.event_id).await;
+    let Some(sent) = attempt(&shared, &webhook, &due, picture.as_deref()).await else { return Ok(id) };
     let attempt_number = sent.attempt.number;
     let verdict = match sent.attempt.error_code.as_deref() {
         // The same rows make the same error: another try would only hide the mistake.
@@ -185,11 +186,26 @@ async fn deliver(shared: Arc<Shared>, webhook: Arc<Webhook>, due: DueDelivery) -
 
 const RENDER_ERROR: &str = "render_error";
 
+/// The event's picture, for formats that carry it. Without it a message still says what happened.
+async fn picture(store: &StoreHandle, webhook: &Webhook, event: EventId) -> Option<Vec<u8>> {
+    if !webhook.payload.wants_thumbnail() {
+        return None;
+    }
+    let store = store.clone();
+    let read = tokio::task::spawn_blocking(move || store.picture_content(event)).await.ok()?;
+    read.inspect_err(|error| tracing::warn!(%event, %error, "sent without its picture")).ok()?
+}
+
 /// `None`: abandoned on shutdown.
-async fn attempt(shared: &Shared, webhook: &Webhook, due: &DueDelivery) -> Option<Sent> {
+async fn attempt(
+    shared: &Shared,
+    webhook: &Webhook,
+    due: &DueDelivery,
+    thumbnail: Option<&[u8]>,
+) -> Option<Sent> {
     let body = {
         let _busy = shared.worker.busy();
-        let message = Message { delivery: &due.delivery, event: &due.event, thumbnail: None };
+        let message = Message { delivery: &due.delivery, event: &due.event, thumbnail };
         webhook.payload.render(&[message], &shared.base)
     };
     match body {

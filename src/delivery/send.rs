@@ -77,11 +77,7 @@ async fn exchange(
     received: &mut Received,
 ) -> Result<(), reqwest::Error> {
     let delivery = &due.delivery;
-    // One id per state of an event, the same on every attempt: what a receiver keeps to recognise repetitions.
-    let webhook_id = match delivery.seq {
-        1 => delivery.event_id.to_string(),
-        seq => format!("{}_{seq}", delivery.event_id),
-    };
+    let webhook_id = delivery.message_id();
     let mut headers = webhook.headers.clone();
     // After the user's own, and so instead of them: the receiver is to read what was rendered.
     headers.insert(CONTENT_TYPE, rendered.content_type);

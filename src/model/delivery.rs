@@ -112,6 +112,17 @@ pub struct Delivery {
     pub last_error: Option<String>,
 }
 
+impl Delivery {
+    /// What receivers keep to recognise repetitions (`webhook-id`): one for each state of an event, the same on every attempt.
+    #[must_use]
+    pub fn message_id(&self) -> String {
+        match self.seq {
+            1 => self.event_id.to_string(),
+            seq => format!("{}_{seq}", self.event_id),
+        }
+    }
+}
+
 /// store -> delivery: a message that is due, with the state of the event it tells of.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {

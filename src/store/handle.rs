@@ -13,7 +13,7 @@ use super::commit::{Outcome, Receipt};
 use super::writer::{Command, Writer};
 use super::{Reader, StoreError, database};
 use crate::config;
-use crate::model::{Attempt, DeliveryId, DueDelivery, NewEvent, UtcMillis, WebhookId};
+use crate::model::{Attempt, DeliveryId, DueDelivery, EventId, NewEvent, UtcMillis, WebhookId};
 use crate::telemetry::Telemetry;
 
 /// Commands that wait while a commit runs. When it is full the sender waits: from here on nothing is dropped.
@@ -136,6 +136,11 @@ impl StoreHandle {
     /// When the next message to `webhook` that is not due at `now` will be. A short read, as [`Self::due`].
     pub fn next_due_at(&self, webhook: &WebhookId, now: UtcMillis) -> Result<Option<UtcMillis>, StoreError> {
         self.queue.next_due_at(webhook, now)
+    }
+
+    /// The picture of an event, if it has one still. Reads a file, as [`Self::due`].
+    pub fn picture_content(&self, event: EventId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.queue.picture_content(event)
     }
 
     pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use porchlight::delivery::Format;
+use porchlight::config::SignatureConfig;
+use porchlight::delivery::Signer;
+use porchlight::model::UtcMillis;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -18,9 +20,9 @@ async fn post(served: &Served, path: &str, headers: &[(&str, &str)], body: &str)
 }
 
 fn signed(secret: &str, body: &str) -> (String, String) {
-    let format = Format::find("argus").expect("built in");
-    let (name, value) = format.sign(secret, body.as_bytes()).next().expect("a signature");
-    (name.to_owned(), value)
+    let signer = Signer::new(&[SignatureConfig::preset("argus")], Some(&secret.into())).expect("built in");
+    let (name, value) = signer.headers("id", UtcMillis::now(), body.as_bytes()).remove(0);
+    (name.to_string(), value.to_str().expect("text").to_owned())
 }
 
 async fn rows(served: &Served) -> Vec<Value> {

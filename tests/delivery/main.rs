@@ -4,10 +4,14 @@
 
 mod agent;
 mod argus;
+mod formats;
 mod kill;
 mod reach;
 mod receiver;
+mod rendered;
 mod sending;
+mod services;
+mod signatures;
 mod tls;
 mod tls_server;
 mod whole_agent;

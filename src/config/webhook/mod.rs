@@ -226,6 +226,14 @@ pub struct SignatureConfig {
     pub keys: Vec<SigningKey>,
 }
 
+impl SignatureConfig {
+    /// A preset as it is, with the webhook's secret.
+    #[must_use]
+    pub fn preset(name: &str) -> Self {
+        Self { preset: Some(name.to_owned()), header: None, format: None, content: None, keys: Vec::new() }
+    }
+}
+
 /// A key and the time it is good for. Presets with lists of signatures sign with every key that is good; others with the oldest
 /// one that is.
 #[derive(Debug, Clone)]

@@ -1,0 +1,473 @@
+//! The expressions of payloads: C's operators in front, `minijinja` behind.
+//!
+//! The language is `path`, literals, `== != < > <= >= in`, `&& || !`, `condition ? a : b` and `value | filter(…)`. It has no
+//! arithmetic, functions, loops or assignments, so the work of an expression grows with its length only; what can grow (text made
+//! by filters) is bounded by the filters.
+//!
+//! Why not another engine: JEXL is nearly this language, but its only crate (`jexl-eval`) bounds nothing, reports no positions, loses
+//! the order of keys and makes every number a float; CEL has no filters and refuses absent fields; `evalexpr` is AGPL. `minijinja`
+//! is small, well kept, counts its steps and gives good errors; it lacks C's operators, which this file translates: tokens in,
+//! Jinja's words out. What Jinja has beyond the language is refused here, with what to write instead.
+
+use std::sync::LazyLock;
+
+use minijinja::value::Value;
+use minijinja::{Environment, Error, UndefinedBehavior};
+
+use super::filters;
+
+/// Instructions one expression may take: more than any honest payload needs, some milliseconds at most.
+const FUEL: u64 = 20_000;
+/// Of the text between the braces.
+const MAX_LENGTH: usize = 4096;
+/// Of brackets and `?:` in each other.
+const MAX_DEPTH: usize = 32;
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.set_fuel(Some(FUEL));
+    environment.add_test("absent", |value: &Value| filters::is_absent(value));
+    filters::add_to(&mut environment);
+    environment
+});
+
+/// One compiled expression.
+#[derive(Debug)]
+pub(super) struct Expression {
+    compiled: Box<minijinja::Expression<'static, 'static>>,
+    /// As the user wrote it, for messages.
+    source: String,
+}
+
+impl Expression {
+    /// Compiles what `text` begins with, up to `}}`; returns also what stands behind the braces.
+    pub(super) fn compile(text: &str) -> Result<(Self, &str), String> {
+        let (tokens, rest) = tokens(text)?;
+        let source = text[..text.len() - rest.len() - 2].trim();
+        if source.len() > MAX_LENGTH {
+            return Err(format!("an expression has at most {MAX_LENGTH} bytes, this one {}", source.len()));
+        }
+        let wrong = |message: String| format!("`{{{{ {source} }}}}`: {message}");
+        let mut translation = Translation { tokens: &tokens, at: 0, out: String::new(), depth: 0 };
+        translation.expression().and_then(|()| translation.end()).map_err(wrong)?;
+        let compiled = ENVIRONMENT.compile_expression_owned(translation.out);
+        let compiled = compiled.map_err(|error| wrong(reason(&error)))?;
+        Ok((Self { compiled: Box::new(compiled), source: source.to_owned() }, rest))
+    }
+
+    /// Its value.
+    pub(super) fn eval(&self, context: &Value) -> Result<Value, String> {
+        self.compiled.eval(context.clone()).map_err(|error| format!("`{{{{ {self} }}}}`: {}", reason(&error)))
+    }
+}
+
+impl std::fmt::Display for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+/// Without the engine's name of the template and its line, which mean nothing to the user.
+fn reason(error: &Error) -> String {
+    match error.detail() {
+        Some(detail) => detail.to_owned(),
+        None => error.kind().to_string(),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token<'s> {
+    Word(&'s str),
+    Number(&'s str),
+    /// With its quotes.
+    Text(&'s str),
+    Sign(&'static str),
+}
+
+const SIGNS: [&str; 21] = [
+    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "?", ":", "|", ".", ",", "(", ")", "[", "]", "{", "}",
+    "-",
+];
+
+/// The tokens up to the closing braces, and what follows them.
+fn tokens(text: &str) -> Result<(Vec<Token<'_>>, &str), String> {
+    let (mut tokens, mut open, mut rest) = (Vec::new(), 0_usize, text);
+    loop {
+        rest = rest.trim_start();
+        if open == 0
+            && let Some(rest) = rest.strip_prefix("}}")
+        {
+            return Ok((tokens, rest));
+        }
+        let Some(first) = rest.chars().next() else {
+            return Err(format!("`{{{{{}`: the closing }}}} is missing", shortened(text)));
+        };
+        let (token, length) = if first.is_ascii_digit() {
+            let length = number(rest);
+            (Token::Number(&rest[..length]), length)
+        } else if first.is_alphabetic() || first == '_' {
+            let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            (Token::Word(&rest[..length]), length)
+        } else if first == '\'' || first == '"' {
+            let length = quoted(rest, first)
+                .ok_or_else(|| format!("`{{{{{}`: the closing {first} is missing", shortened(text)))?;
+            (Token::Text(&rest[..length]), length)
+        } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
+            match *sign {
+                "(" | "[" | "{" => open += 1,
+                ")" | "]" | "}" => open = open.saturating_sub(1),
+                _ => {}
+            }
+            (Token::Sign(sign), sign.len())
+        } else {
+            let hint = match first {
+                '+' | '*' | '/' | '%' => "; arithmetic is done by the filters plus, times and divided_by",
+                '~' => "; texts are joined as `{{ a }}{{ b }}`",
+                '=' => "; to compare, write ==",
+                '&' => "; write && for both",
+                _ => "",
+            };
+            return Err(format!("`{{{{{}`: `{first}` means nothing here{hint}", shortened(text)));
+        };
+        tokens.push(token);
+        rest = &rest[length..];
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let text: String = text.chars().take(80).collect();
+    text.trim_end().to_owned()
+}
+
+/// `12`, `1.5`, `1e6`; in `list.0.name` the dot belongs to the path.
+fn number(text: &str) -> usize {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let mut length = digits(text);
+    if text[length..].starts_with('.') && digits(&text[length + 1..]) > 0 {
+        length += 1 + digits(&text[length + 1..]);
+    }
+    let exponent = &text[length..];
+    if exponent.starts_with(['e', 'E']) {
+        let sign = usize::from(exponent[1..].starts_with(['+', '-']));
+        let digits = digits(&exponent[1 + sign..]);
+        if digits > 0 {
+            length += 1 + sign + digits;
+        }
+    }
+    length
+}
+
+fn quoted(text: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            c if c == quote => return Some(at + c.len_utf8()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Walks the tokens once and writes Jinja. Whether operands and operators follow each other sensibly is left to Jinja's parser.
+struct Translation<'t, 's> {
+    tokens: &'t [Token<'s>],
+    at: usize,
+    out: String,
+    depth: usize,
+}
+
+type Translated = Result<(), String>;
+
+impl<'s> Translation<'_, 's> {
+    fn peek(&self) -> Option<Token<'s>> {
+        self.tokens.get(self.at).copied()
+    }
+
+    fn is(&self, sign: &str) -> bool {
+        matches!(self.peek(), Some(Token::Sign(next)) if next == sign)
+    }
+
+    /// Takes the sign if it comes next.
+    fn skip(&mut self, sign: &str) -> bool {
+        let found = self.is(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn end(&self) -> Translated {
+        match self.peek() {
+            None => Ok(()),
+            Some(token) => Err(format!("`{}` is out of place", text_of(token))),
+        }
+    }
+
+    /// `condition ? a : b`, or just the condition.
+    fn expression(&mut self) -> Translated {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("is nested deeper than {MAX_DEPTH}"));
+        }
+        let begin = self.out.len();
+        self.operators()?;
+        if self.skip("?") {
+            let condition = self.out.split_off(begin);
+            self.out.push_str("((");
+            self.expression()?;
+            if !self.skip(":") {
+                return Err("a `?` needs a `:` after it, as in `a ? b : c`".to_owned());
+            }
+            self.out.push_str(") if (");
+            self.out.push_str(&condition);
+            self.out.push_str(") else (");
+            self.expression()?;
+            self.out.push_str("))");
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Operands and operators, up to what ends them.
+    fn operators(&mut self) -> Translated {
+        let begin = self.at;
+        let mut operand_before = false;
+        while let Some(token) = self.peek() {
+            let absent = self.null_follows();
+            match token {
+                Token::Sign("?" | ":" | "," | ")" | "]" | "}") => break,
+                Token::Sign("&&") => self.take(" and "),
+                Token::Sign("||") => self.take(" or "),
+                // Absent and null are the same to whoever compares.
+                Token::Sign("==") if self.null_follows() => self.take_both(" is absent"),
+                Token::Sign("!=") if self.null_follows() => self.take_both(" is not absent"),
+                Token::Sign(sign @ ("==" | "!=" | "<=" | ">=" | "<" | ">")) => self.take(sign),
+                Token::Word(word @ ("and" | "or" | "not" | "in" | "if" | "else" | "is")) => {
+                    self.out.push(' ');
+                    self.take(word);
+                    self.out.push(' ');
+                }
+                Token::Sign("-") if operand_before => {
+                    return Err(
+                        "`-` is only a sign here; arithmetic is done by the filters plus, times and \
+                                divided_by"
+                            .to_owned(),
+                    );
+                }
+                token if operand_before => return Err(format!("`{}` is out of place", text_of(token))),
+                Token::Sign(_) | Token::Word(_) | Token::Number(_) | Token::Text(_) => {
+                    self.operand()?;
+                    operand_before = true;
+                    continue;
+                }
+            }
+            operand_before = absent;
+        }
+        if self.at == begin {
+            return Err("a value is missing".to_owned());
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, as_text: &str) {
+        self.at += 1;
+        self.out.push_str(as_text);
+    }
+
+    fn null_follows(&self) -> bool {
+        self.tokens.get(self.at + 1) == Some(&Token::Word("null"))
+    }
+
+    fn take_both(&mut self, as_text: &str) {
+        self.at += 1;
+        self.take(as_text);
+    }
+
+    /// A value with its signs before and its path and filters behind.
+    fn operand(&mut self) -> Translated {
+        if self.skip("!") {
+            // `!a == b` compares the opposite of a, as in C; Jinja's `not` would take all of it.
+            self.out.push_str("(not ");
+            self.nested(Self::operand)?;
+            self.out.push(')');
+            return Ok(());
+        }
+        if self.skip("-") {
+            self.out.push('-');
+        }
+        match self.peek() {
+            Some(Token::Word("null")) => self.take("none"),
+            Some(Token::Word(word)) => self.take(word),
+            Some(Token::Number(text) | Token::Text(text)) => self.take(text),
+            Some(Token::Sign(open @ ("(" | "[" | "{"))) => self.group(open)?,
+            Some(token @ Token::Sign(_)) => return Err(format!("`{}` is out of place", text_of(token))),
+            None => return Err("a value is missing".to_owned()),
+        }
+        loop {
+            if self.skip(".") {
+                match self.peek() {
+                    Some(Token::Word(text)) => self.take(&format!(".{text}")),
+                    // `faces.0.1` is two steps of a path, and looks like a number.
+                    Some(Token::Number(text)) => self.take(&format!("[{}]", text.replace('.', "]["))),
+                    Some(Token::Text(_) | Token::Sign(_)) | None => {
+                        return Err("after `.` a name is missing".to_owned());
+                    }
+                }
+            } else if self.is("[") {
+                self.group("[")?;
+            } else if self.is("(") {
+                return Err("there are no functions, only filters: `value | filter(…)`".to_owned());
+            } else if self.skip("|") {
+                self.filter()?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn filter(&mut self) -> Translated {
+        let Some(Token::Word(name)) = self.peek() else {
+            return Err("after `|` the name of a filter is missing".to_owned());
+        };
+        filters::check(name)?;
+        self.out.push('|');
+        self.take(name);
+        if self.is("(") { self.group("(") } else { Ok(()) }
+    }
+
+    /// Values between brackets, separated by commas; in braces with keys.
+    fn group(&mut self, open: &'static str) -> Translated {
+        let close = match open {
+            "(" => ")",
+            "[" => "]",
+            _ => "}",
+        };
+        self.take(open);
+        while !self.is(close) {
+            self.nested(Self::expression)?;
+            if open == "{" {
+                if !self.skip(":") {
+                    return Err("in braces a key and a `:` come before each value".to_owned());
+                }
+                self.out.push(':');
+                self.nested(Self::expression)?;
+            }
+            if !self.skip(",") {
+                break;
+            }
+            self.out.push(',');
+        }
+        if !self.skip(close) {
+            return Err(format!("the closing `{close}` is missing"));
+        }
+        self.out.push_str(close);
+        Ok(())
+    }
+
+    fn nested(&mut self, inner: fn(&mut Self) -> Translated) -> Translated {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(format!("is nested deeper than {MAX_DEPTH}"));
+        }
+        inner(self)?;
+        self.depth -= 1;
+        Ok(())
+    }
+}
+
+fn text_of(token: Token<'_>) -> &str {
+    match token {
+        Token::Word(text) | Token::Number(text) | Token::Text(text) | Token::Sign(text) => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eval(source: &str) -> Value {
+        let context = minijinja::context! {
+            alert => minijinja::context! { severity => "critical", count => 3 },
+            list => vec![minijinja::context! { name => "a" }, minijinja::context! { name => "b" }],
+            yes => true, no => false, null_too => (),
+        };
+        let text = format!("{source}}}}} rest");
+        let (expression, rest) = Expression::compile(&text).unwrap_or_else(|error| unreachable!("{error}"));
+        assert_eq!(rest, " rest");
+        expression.eval(&context).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
+    fn refused(source: &str) -> String {
+        Expression::compile(&format!("{source}}}}}")).expect_err(source)
+    }
+
+    #[test]
+    fn s5_14_operators_bind_as_in_c() {
+        for (source, expected) in [
+            ("alert.severity == 'critical' ? 'danger' : 'warning'", Value::from("danger")),
+            ("alert.severity != 'critical' ? 'danger' : 'warning'", Value::from("warning")),
+            ("no ? 1 : yes ? 2 : 3", Value::from(2)),
+            ("yes ? no ? 1 : 2 : 3", Value::from(2)),
+            ("yes || no && no", Value::from(true)),
+            ("!no && !(no || no)", Value::from(true)),
+            ("!no == no", Value::from(false)),
+            ("!!yes", Value::from(true)),
+            ("alert.count >= 3 && alert.count < 4", Value::from(true)),
+            ("alert.count > -1", Value::from(true)),
+            ("alert.count <= 2.5", Value::from(false)),
+            ("list.1.name", Value::from("b")),
+            ("list[no ? 0 : 1].name | upper", Value::from("B")),
+            ("{'a': {'b': yes ? 1 : 2}}.a.b", Value::from(1)),
+            ("'}} ' == \"}} \"", Value::from(true)),
+            ("gone.further.away == null && null_too == null", Value::from(true)),
+            ("alert.severity != null ? 1 : 2", Value::from(1)),
+            ("alert.severity in ['low', 'critical']", Value::from(true)),
+        ] {
+            assert_eq!(eval(source), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn s5_14_what_the_language_has_not_is_refused_with_what_to_write() {
+        for (source, part) in [
+            ("a + b", "filters plus, times"),
+            ("a - 1", "only a sign"),
+            ("'x' * 1000000000", "filters plus, times"),
+            ("a ~ b", "texts are joined"),
+            ("a = b", "write =="),
+            ("a & b", "write &&"),
+            ("range(10)", "no functions"),
+            ("'a'.format(b)", "no functions"),
+            ("a | uper", "did you mean `upper`?"),
+            ("a ? b", "needs a `:`"),
+            ("a ? : b", "a value is missing"),
+            ("", "a value is missing"),
+            ("(a", "missing"),
+            ("a b", "`b` is out of place"),
+            ("a ; b", "means nothing here"),
+            ("a | ", "name of a filter"),
+            ("a[1:2]", "the closing `]` is missing"),
+            ("{a}", "`:`"),
+        ] {
+            let message = refused(source);
+            assert!(message.contains(part), "{source}: {message}");
+        }
+        assert!(Expression::compile("a").expect_err("open").contains("closing }} is missing"));
+        assert!(Expression::compile("'a }}").expect_err("open").contains("closing ' is missing"));
+    }
+
+    #[test]
+    fn s5_14_hostile_expressions_are_refused_in_no_time() {
+        let began = std::time::Instant::now();
+        for (open, close) in [("(", ")"), ("[", "]"), ("!", ""), ("a ? ", ""), ("{'a': ", "}")] {
+            let source = format!("{}a{}", open.repeat(500), close.repeat(500));
+            assert!(refused(&source).contains("nested deeper"), "{open}");
+        }
+        assert!(refused(&"a || ".repeat(10_000)).contains("at most 4096 bytes"));
+        assert!(refused(&format!("{}a", "a.b == ".repeat(100_000))).contains("at most 4096 bytes"));
+        assert!(began.elapsed() < std::time::Duration::from_secs(1));
+        let huge = eval("99999999999999999999999999999999999999");
+        assert_eq!(huge.to_string(), "99999999999999999999999999999999999999");
+    }
+}
