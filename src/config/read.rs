@@ -194,6 +194,16 @@ pub(super) fn placeholder<T, E: std::fmt::Debug>(parse: impl Fn(&str) -> Result<
     parse(REFUSED).expect("a plain word is a valid id")
 }
 
+/// Whose camera or webhook it is: text, or a number as some systems have it.
+pub(super) fn customer(section: &Section<'_>) -> Option<String> {
+    const KEY: &str = "customer";
+    let text = section.word(KEY).or_else(|| section.optional::<u64>(KEY).map(|number| number.to_string()));
+    if text.as_ref().is_some_and(String::is_empty) {
+        section.wrong(KEY, "is empty; leave it out where there is no customer");
+    }
+    text
+}
+
 /// `front_door` -> `Front Door`.
 pub(super) fn title(slug: &str) -> String {
     let capital = |word: &str| {

@@ -22,6 +22,7 @@ fn frame(number: u64, light: i32, thing: Option<(usize, usize)>) -> Frame {
         uuid: Uuid::nil(),
         name: "Test".into(),
         source_type: SourceType::File,
+        customer: None,
     };
     let mut luma = Vec::with_capacity(WIDTH * HEIGHT);
     for y in 0..HEIGHT {

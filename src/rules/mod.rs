@@ -1,7 +1,7 @@
 //! Who is told about an event. Pure: an event in, planned deliveries out.
 //!
 //! A rule names the webhooks it tells. A webhook that no rule names is told what it is subscribed to, as its own rule. Either
-//! way the order of decision is: enabled, camera, event type and state, label, score.
+//! way the order of decision is: enabled, customer, camera, event type and state, label, score.
 
 use std::collections::HashSet;
 
@@ -22,8 +22,25 @@ struct Rule {
     reference: RuleRef,
     when: Conditions,
     webhooks: Vec<WebhookId>,
-    /// The webhook's own subscription, asked in addition: a rule cannot send what its receiver does not want.
-    subscriptions: Vec<Conditions>,
+    /// What each webhook takes at all, asked in addition: a rule cannot send what its receiver does not want or must not have.
+    subscriptions: Vec<Subscription>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    customer: Option<String>,
+    when: Conditions,
+}
+
+impl Subscription {
+    fn of(webhook: &WebhookConfig) -> Self {
+        Self { customer: webhook.customer.clone(), when: webhook.when.clone() }
+    }
+
+    /// The webhook of a customer hears of this customer's things only.
+    fn takes(&self, event: &Event) -> bool {
+        (self.customer.is_none() || self.customer == event.customer) && wanted(&self.when, event)
+    }
 }
 
 impl Rules {
@@ -41,7 +58,7 @@ impl Rules {
                     reference: reference("rule", &rule.id, &rule.name),
                     when: rule.when.clone(),
                     webhooks: webhooks.iter().map(|webhook| webhook.id.clone()).collect(),
-                    subscriptions: webhooks.iter().map(|webhook| webhook.when.clone()).collect(),
+                    subscriptions: webhooks.iter().map(|webhook| Subscription::of(webhook)).collect(),
                 });
             }
         }
@@ -50,7 +67,7 @@ impl Rules {
                 reference: reference("webhook", &webhook.id, &webhook.name),
                 when: webhook.when.clone(),
                 webhooks: vec![webhook.id.clone()],
-                subscriptions: vec![webhook.when.clone()],
+                subscriptions: vec![Subscription::of(webhook)],
             });
         }
         Self(rules)
@@ -63,7 +80,7 @@ impl Rules {
         for rule in self.0.iter().filter(|rule| wanted(&rule.when, event)) {
             for (webhook, subscription) in rule.webhooks.iter().zip(&rule.subscriptions) {
                 let told = planned.iter().any(|delivery| delivery.webhook == *webhook);
-                if !told && wanted(subscription, event) {
+                if !told && subscription.takes(event) {
                     planned.push(PlannedDelivery { webhook: webhook.clone(), rule: rule.reference.clone() });
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::super::read::{http_url, label, placeholder, title};
+use super::super::read::{customer, http_url, label, placeholder, title};
 use super::super::section::Section;
 use super::super::{Conditions, RuleConfig};
 use super::{
@@ -29,7 +29,7 @@ pub(in crate::config) fn webhook(section: Section<'_>) -> WebhookConfig {
         id,
         owner: Owner::File,
         enabled: section.required("enabled"),
-        customer: None,
+        customer: customer(&section),
         url: url.unwrap_or_else(|| http_url("http://refused/").expect("a plain address")),
         method: HttpMethod::Post,
         when: conditions(&section),
