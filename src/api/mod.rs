@@ -2,15 +2,16 @@
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
-//! like is decided in [`crate::web`]. Nothing here changes anything but the inspector's own memory.
+//! like is decided in [`crate::web`].
 //!
-//! Everything that comes in is foreign: it is answered with 4xx and a sentence, never with a panic. Everything that goes out is
-//! for whoever can reach the port, as there is no login: no address of a camera or a receiver, and no secret.
+//! Everything that comes in is foreign: [`auth`] decides whether it may, and what is wrong is answered with 4xx and a sentence,
+//! never with a panic. Nothing that goes out holds the address of a camera or a receiver, or a secret.
 //!
 //! Bounds: a request takes [`guard::TIME_LIMIT`] at most, [`guard::SLOTS`] are worked on at a time and the others wait their turn,
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
 //! metrics need no slot: they answer when the rest does not.
 
+mod auth;
 mod cameras;
 mod connection;
 mod deliveries;
@@ -30,21 +31,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, get, post};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::routing::{delete, get, post};
+use axum::{Router, ServiceExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::normalize_path::NormalizePath;
 
 use crate::config::Config;
-use crate::model::WebhookId;
+use crate::model::{PictureLinks, WebhookId};
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
 
+pub use auth::Access;
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
 
+use auth::Identity;
 use inspector::Inspector;
 use reply::Failure;
 
@@ -56,8 +60,8 @@ pub struct ApiState(Arc<Shared>);
 struct Shared {
     reader: Reader,
     telemetry: Arc<Telemetry>,
-    /// How others reach this agent; begins every picture's address.
-    base_url: String,
+    access: Access,
+    pictures: PictureLinks,
     webhooks: Vec<WebhookRow>,
     inspector: Option<Inspector>,
     started: Instant,
@@ -70,22 +74,31 @@ struct WebhookRow {
     id: WebhookId,
     name: String,
     enabled: bool,
+    customer: Option<String>,
 }
 
 impl ApiState {
-    /// `verifier` judges the signatures of what the inspector receives.
+    /// `verifier` judges the signatures of what the inspector receives; `access` decides who is let in.
     #[must_use]
-    pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+    pub fn new(
+        config: &Config,
+        reader: Reader,
+        telemetry: Arc<Telemetry>,
+        verifier: Verifier,
+        access: Access,
+    ) -> Self {
         reach::warn_if_local(config);
         let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
             id: webhook.id.clone(),
             name: webhook.name.clone(),
             enabled: webhook.enabled,
+            customer: webhook.customer.clone(),
         });
         Self(Arc::new(Shared {
             reader,
             telemetry,
-            base_url: config.api.public_base_url.clone(),
+            access,
+            pictures: config.api.pictures.clone(),
             webhooks: webhooks.collect(),
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
             started: Instant::now(),
@@ -93,14 +106,26 @@ impl ApiState {
         }))
     }
 
-    /// Reads the store where waiting is allowed.
+    /// Reads the store where waiting is allowed; what is not there for this identity is not there.
     async fn read<T: Send + 'static>(
         &self,
+        identity: &Identity,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let reader = self.0.reader.clone();
+        let reader = match &identity.customer {
+            None => self.0.reader.clone(),
+            Some(customer) => {
+                let webhooks: Vec<_> = self.webhooks(identity).map(|webhook| webhook.id.clone()).collect();
+                self.0.reader.of_customer(customer, &webhooks)
+            }
+        };
         let result = tokio::task::spawn_blocking(move || read(&reader)).await;
         result.map_err(Failure::internal)?.map_err(Failure::internal)
+    }
+
+    /// The configured webhooks that are there for this identity.
+    fn webhooks(&self, identity: &Identity) -> impl Iterator<Item = &WebhookRow> {
+        self.0.webhooks.iter().filter(|webhook| identity.may_see(webhook.customer.as_deref()))
     }
 }
 
@@ -115,7 +140,10 @@ pub async fn serve(
     state: ApiState,
     cancel: CancellationToken,
 ) -> Result<(), ApiError> {
-    let service = router(state).into_make_service_with_connect_info::<connection::Client>();
+    // The reference guides write addresses both ways, and a redirect would turn a POST into a GET in many clients. Before the
+    // router, so that both forms are one route for everything behind it.
+    let service = NormalizePath::trim_trailing_slash(router(state));
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<connection::Client>(service);
     axum::serve(connection::Bounded::new(listener), service)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
@@ -123,48 +151,35 @@ pub async fn serve(
 }
 
 fn router(state: ApiState) -> Router {
-    let mut limited = Router::new().route("/", get(page::page)).route("/assets/{name}", get(page::asset));
-    for (path, methods) in [
-        ("/api/v1/events", get(events::list)),
-        ("/api/v1/events/{id}", get(events::one)),
-        ("/api/v1/events/{id}/states", get(events::states)),
-        ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
-        ("/api/v1/cameras", get(cameras::list)),
-        ("/api/v1/cameras/{id}", get(cameras::one)),
-        ("/api/v1/webhook-deliveries", get(deliveries::list)),
-        ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
-        ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),
-    ] {
-        limited = with_and_without_slash(limited, path, methods);
-    }
+    let mut limited = Router::new()
+        .route("/", get(page::page))
+        .route("/assets/{name}", get(page::asset))
+        .route("/api/v1/events", get(events::list))
+        .route("/api/v1/events/{id}", get(events::one))
+        .route("/api/v1/events/{id}/states", get(events::states))
+        .route("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail))
+        .route("/api/v1/cameras", get(cameras::list))
+        .route("/api/v1/cameras/{id}", get(cameras::one))
+        .route("/api/v1/webhook-deliveries", get(deliveries::list))
+        .route("/api/v1/webhook-deliveries/{id}", get(deliveries::one))
+        .route("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts))
+        .route("/api/v1/tokens", get(auth::tokens::list).post(auth::tokens::create))
+        .route("/api/v1/tokens/{id}", delete(auth::tokens::revoke));
     if state.0.inspector.is_some() {
         let receive = post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES));
-        limited = with_and_without_slash(limited, inspector::PATH, receive);
-        let logs = get(inspector::logs).delete(inspector::clear);
-        limited = with_and_without_slash(limited, "/api/v1/webhook-test/logs", logs);
+        limited = limited
+            .route(inspector::PATH, receive)
+            .route("/api/v1/webhook-test/logs", get(inspector::logs).delete(inspector::clear));
     }
-    let limited = limited.layer(axum::middleware::from_fn_with_state(state.clone(), guard::limit));
-
-    let mut router = limited;
-    for (path, methods) in [
-        ("/healthz", get(health::health)),
-        ("/api/v1/health", get(health::health)),
-        ("/metrics", get(health::metrics)),
-    ] {
-        router = with_and_without_slash(router, path, methods);
-    }
-    router
+    limited
+        .layer(axum::middleware::from_fn_with_state(state.clone(), guard::limit))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/api/v1/health", get(health::health))
+        .route("/metrics", get(health::metrics))
         .fallback(reply::no_such_route)
         .method_not_allowed_fallback(reply::wrong_method)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), auth::authenticate))
         .layer(axum::middleware::from_fn(guard::headers))
         .with_state(state)
-}
-
-/// The reference guides write addresses both ways; a redirect would turn a POST into a GET in many clients.
-fn with_and_without_slash(
-    router: Router<ApiState>,
-    path: &str,
-    methods: MethodRouter<ApiState>,
-) -> Router<ApiState> {
-    router.route(path, methods.clone()).route(&format!("{path}/"), methods)
 }

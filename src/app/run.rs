@@ -9,9 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{first_token, sign_pictures};
 use super::pipeline::{CameraInput, Pipeline, load_detector};
 use super::{inspector_verifier, watchdog};
-use crate::api::{self, ApiState};
+use crate::api::{self, Access, ApiState};
 use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Registry, Webhooks};
@@ -20,18 +21,19 @@ use crate::events::close_interrupted;
 use crate::model::{Event, Picture};
 use crate::publish::Publisher;
 use crate::rules::Rules;
-use crate::store::{Reader, Store, StoreThread};
+use crate::store::{Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
 
 /// Draining takes at most this long; below the stop time-out of the service unit.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT, or until a stage fails.
-pub fn run(config: Config) -> Result<()> {
-    let webhooks =
-        Webhooks::compile(&config).map_err(|problems| crate::config::ConfigError { file: None, problems })?;
+pub fn run(mut config: Config) -> Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+    sign_pictures(&mut config)?;
+    let webhooks =
+        Webhooks::compile(&config).map_err(|problems| crate::config::ConfigError { file: None, problems })?;
     // Two threads serve all sockets: they wait, the stages' own threads work.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(supervise(&config, webhooks));
@@ -50,7 +52,10 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
+    let tokens = Tokens::open(&config.data_dir)?;
+    first_token(config, &tokens)?;
+    let access = Access::new(&config.api, tokens, publisher.clone());
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config), access);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let registry = Registry::new(webhooks);
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::{Payload, Signer};
 use crate::config::{Config, Problem, WebhookConfig};
-use crate::model::WebhookId;
+use crate::model::{PictureLinks, WebhookId};
 
 /// Idle connections are closed before common servers do it (Node and uvicorn after 5 s): a request into a connection that is just
 /// being closed fails, and the alert would wait a minute for its next try.
@@ -24,6 +24,7 @@ pub struct Webhooks {
     /// All of them: messages to the others are given up, messages to disabled ones wait.
     pub(super) known: Vec<WebhookId>,
     pub(super) public_base_url: Arc<str>,
+    pub(super) pictures: PictureLinks,
 }
 
 /// One webhook, compiled.
@@ -65,7 +66,12 @@ impl Webhooks {
             return Err(problems);
         }
         let known = config.webhooks.iter().map(|webhook| webhook.id.clone()).collect();
-        Ok(Self { enabled, known, public_base_url: config.api.public_base_url.as_str().into() })
+        Ok(Self {
+            enabled,
+            known,
+            public_base_url: config.api.public_base_url.as_str().into(),
+            pictures: config.api.pictures.clone(),
+        })
     }
 
     /// The webhooks that messages go to.
