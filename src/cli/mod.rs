@@ -9,6 +9,7 @@ mod models;
 mod outbox;
 mod replay;
 mod table;
+mod token;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Outbox(args) => outbox::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;

@@ -2,7 +2,10 @@
 
 #![expect(clippy::panic, reason = "a test may end")]
 
+mod auth;
 mod connections;
+mod customers;
+mod first_start;
 mod inspector;
 mod lists;
 #[path = "../common/log.rs"]
@@ -12,4 +15,6 @@ mod pictures;
 mod refusals;
 mod rig;
 mod secrets;
+mod signed;
+mod slashes;
 mod state;
