@@ -37,6 +37,10 @@ use routes::{Need, THUMBNAIL};
 
 pub(super) use identity::Identity;
 
+const EXPIRED: &str = "the token has expired";
+const UNKNOWN: &str = "the token is not known";
+const WRONG_LINK: &str = "the signature of a picture's address is wrong";
+
 /// What admission is decided by.
 #[derive(Debug)]
 pub struct Access {
@@ -63,28 +67,23 @@ impl Access {
         result.map_err(Refusal::internal)?.map_err(Refusal::internal)
     }
 
-    /// Counts a wrong token or signature. The first and the last one of a while are told; the answer is the same for all.
-    fn failed(&self, caller: &Caller, reason: &'static str) -> Refusal {
+    /// Counts a wrong token or signature. The first one of a while is told, and the one after which `answer` is no longer given.
+    fn failed(&self, caller: &Caller, reason: &'static str, answer: Refusal) -> Refusal {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let (notice, tell) = failures.note(caller.address, Instant::now());
         drop(failures);
-        let address = caller.address;
         let (count, blocked) = match notice {
-            Notice::First => {
-                tracing::warn!(%address, reason, "a login failed");
-                (1, false)
-            }
-            Notice::LimitReached(count) => {
-                tracing::warn!(%address, reason, failures = count, "logins fail; further ones are refused for a while");
-                (count, true)
-            }
-            Notice::Counted => return Refusal::Wrong(reason),
+            Notice::First => (1, false),
+            Notice::LimitReached(count) => (count, true),
+            Notice::Counted => return answer,
             Notice::Limited { retry_after_s } => return Refusal::TooMany { retry_after_s },
         };
         if tell {
+            let address = caller.address;
+            tracing::warn!(%address, reason, failures = count, blocked, "a login failed");
             self.publish(events::login_failed(address, reason, count, blocked));
         }
-        Refusal::Wrong(reason)
+        answer
     }
 
     /// Nobody waits for the commit: the answer does not depend on it.
@@ -171,8 +170,8 @@ async fn check(access: &Access, caller: &Caller, presented: String) -> Result<Id
             }
             Ok(Identity::from(token))
         }
-        TokenCheck::Expired => Err(access.failed(caller, "the token has expired")),
-        TokenCheck::Unknown => Err(access.failed(caller, "the token is not known")),
+        TokenCheck::Expired => Err(access.failed(caller, EXPIRED, Refusal::Wrong(EXPIRED))),
+        TokenCheck::Unknown => Err(access.failed(caller, UNKNOWN, Refusal::Wrong(UNKNOWN))),
     }
 }
 
@@ -190,11 +189,6 @@ fn opened_by_link(access: &Access, caller: &Caller, request: &Parts) -> Result<I
     match access.settings.pictures.check(id, &expires, &signature, UtcMillis::now()) {
         Ok(()) => Ok(Identity::bearer_of_a_link()),
         Err(LinkError::Expired) => Err(Refusal::Link(LinkError::Expired)),
-        Err(LinkError::Wrong) => {
-            Err(match access.failed(caller, "the signature of a picture's address is wrong") {
-                Refusal::Wrong(_) => Refusal::Link(LinkError::Wrong),
-                other => other,
-            })
-        }
+        Err(LinkError::Wrong) => Err(access.failed(caller, WRONG_LINK, Refusal::Link(LinkError::Wrong))),
     }
 }
