@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::ApiState;
+use super::auth::Identity;
 use super::events::MAX_LIMIT;
 use super::query::{self, Complaint, PathId, Query};
 use super::reply::Failure;
@@ -17,6 +18,7 @@ const DEFAULT_LIMIT: u64 = 50;
 
 pub(super) async fn list(
     State(state): State<ApiState>,
+    identity: Identity,
     mut query: Query,
 ) -> Result<Json<List<DeliveryRow>>, Failure> {
     let limit = query.take("limit", |text| query::whole(text, 1, MAX_LIMIT)).unwrap_or(DEFAULT_LIMIT);
@@ -28,23 +30,25 @@ pub(super) async fn list(
         before: query.take("cursor", query::uuid),
     };
     query.finish()?;
-    let page = state.read(move |reader| reader.deliveries(&filter, limit + 1)).await?;
+    let page = state.read(&identity, move |reader| reader.deliveries(&filter, limit + 1)).await?;
     Ok(Json(wire_list(page, limit, |delivery| delivery.id, DeliveryRow::from)))
 }
 
 pub(super) async fn one(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<Json<DeliveryRow>, Failure> {
-    let delivery = state.read(move |reader| reader.delivery(id)).await?.ok_or_else(unknown)?;
+    let delivery = state.read(&identity, move |reader| reader.delivery(id)).await?.ok_or_else(unknown)?;
     Ok(Json(delivery.into()))
 }
 
 pub(super) async fn attempts(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<Json<Value>, Failure> {
-    let found = state.read(move |reader| Ok((reader.delivery(id)?, reader.attempts(id)?))).await?;
+    let found = state.read(&identity, move |reader| Ok((reader.delivery(id)?, reader.attempts(id)?))).await?;
     let (Some(_), attempts) = found else { return Err(unknown()) };
     let rows: Vec<_> = attempts.into_iter().map(AttemptRow::from).collect();
     Ok(Json(json!({"items": rows})))

@@ -16,10 +16,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::auth::Identity;
 use super::body::{self, Report};
 use super::reply::{Failure, Step, Wrong};
 use super::{ApiState, cameras};
-use crate::model::EventId;
+use crate::model::{Event, EventId};
 use crate::publish::Reported;
 use event::Ingested;
 
@@ -42,6 +43,7 @@ struct Answer {
 
 pub(super) async fn receive(
     State(state): State<ApiState>,
+    identity: Identity,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
@@ -64,11 +66,17 @@ pub(super) async fn receive(
     }
     let ingested = report.finish(ingested)?;
 
+    // What one customer calls an event says nothing about another's.
+    let realm = identity.customer.as_ref().map_or_else(String::new, |customer| format!("customer/{customer}/"));
     let keyed = ingested.iter().enumerate().map(|(index, new)| Reported {
-        event: new.event.clone(),
+        // Whoever belongs to a customer reports of this customer's things.
+        event: match &identity.customer {
+            Some(customer) => Event { customer: Some(customer.clone()), ..new.event.clone() },
+            None => new.event.clone(),
+        },
         key: match (&new.id, &request_key) {
-            (Some(id), _) => Some(format!("event/{id}")),
-            (None, Some(key)) => Some(format!("request/{index}/{key}")),
+            (Some(id), _) => Some(format!("{realm}event/{id}")),
+            (None, Some(key)) => Some(format!("{realm}request/{index}/{key}")),
             (None, None) => None,
         },
     });

@@ -21,6 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::auth::Identity;
 use super::query::{self, Complaint, Query};
 use super::reply::Failure;
 use super::wire::AlertMessage;
@@ -44,6 +45,7 @@ pub(super) struct Closing(pub(super) CancellationToken);
 
 pub(super) async fn connect(
     State(state): State<ApiState>,
+    identity: Identity,
     Extension(Closing(closing)): Extension<Closing>,
     headers: HeaderMap,
     mut query: Query,
@@ -59,7 +61,7 @@ pub(super) async fn connect(
     Ok(upgrade.max_message_size(MAX_HEARD_BYTES).on_upgrade(async move |socket| {
         let metrics = &state.0.telemetry.metrics;
         metrics.live_listeners.inc();
-        let mut listener = Listener { socket, state: state.clone(), pings_unanswered: 0 };
+        let mut listener = Listener { socket, state: state.clone(), identity, pings_unanswered: 0 };
         let end = tokio::select! {
             () = closing.cancelled() => End::Stopping,
             end = listener.run(last, live) => end,
@@ -96,6 +98,7 @@ enum End {
 struct Listener {
     socket: WebSocket,
     state: ApiState,
+    identity: Identity,
     pings_unanswered: u32,
 }
 
@@ -115,7 +118,7 @@ impl Listener {
     async fn catch_up(&mut self, mut id: EventId, mut seq: u32) -> Result<HashSet<(EventId, u32)>, End> {
         let mut told = HashSet::new();
         loop {
-            let page = self.state.read(move |reader| reader.states_after(id, seq, PAGE)).await;
+            let page = self.state.read(&self.identity, move |reader| reader.states_after(id, seq, PAGE)).await;
             let page = page.map_err(|_| End::Failed)?;
             for event in &page {
                 self.tell(event).await?;
@@ -156,7 +159,10 @@ impl Listener {
     }
 
     async fn tell(&mut self, event: &Event) -> Result<(), End> {
-        let event = event.clone().with_thumbnail_url(&self.state.0.base_url);
+        if !self.identity.may_see(event.customer.as_deref()) {
+            return Ok(());
+        }
+        let event = self.state.0.pictures.fill_in(event.clone());
         self.send(Message::Text(message(&event).into())).await
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
-//! like is decided in [`crate::web`]. What others report goes through [`crate::publish`]; who may report is decided in [`access`].
-//! What may be changed are webhooks ([`webhooks`]) and the inspector's own memory.
+//! like is decided in [`crate::web`]. What others report goes through [`crate::publish`]. What may be changed are webhooks
+//! ([`webhooks`]), tokens ([`auth`]) and the inspector's own memory.
 //!
-//! Everything that comes in is foreign: it is answered with 4xx and a sentence, never with a panic. Everything that goes out is
-//! for whoever can reach the port, as there is no login: no address of a camera or a receiver, and no secret.
+//! Everything that comes in is foreign: [`auth`] decides whether it may, and what is wrong is answered with 4xx and a sentence,
+//! never with a panic. Nothing that goes out holds the address of a camera or a receiver, or a secret.
 //!
 //! Bounds: a request takes [`guard::TIME_LIMIT`] at most, [`guard::SLOTS`] are worked on at a time and the others wait their turn,
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
@@ -14,6 +14,7 @@
 
 mod access;
 mod alertmanager;
+mod auth;
 mod body;
 mod cameras;
 mod connection;
@@ -40,31 +41,37 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
-use axum::{Extension, Router};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router, ServiceExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::normalize_path::NormalizePath;
 
-use crate::config::{Access, Config, Inbound, Outbound};
+use crate::config::{self, Config, Inbound, Outbound};
 use crate::delivery::Health;
+use crate::model::PictureLinks;
 use crate::publish::Publisher;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
-use crate::webhooks::Manager;
+use crate::webhooks::{Entry, Manager};
 
+pub use auth::Access;
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
 
 use access::Gate;
+use auth::Identity;
 use inspector::Inspector;
 use reply::Failure;
 
 /// What handlers hand things to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Services {
+    /// Decides who is let in.
+    pub access: Access,
     /// Takes what others report.
     pub publisher: Publisher,
     /// Changes webhooks.
@@ -81,8 +88,8 @@ pub struct ApiState(Arc<Shared>);
 struct Shared {
     reader: Reader,
     telemetry: Arc<Telemetry>,
-    /// How others reach this agent; begins every picture's address.
-    base_url: String,
+    access: Access,
+    pictures: PictureLinks,
     webhooks: Manager,
     inspector: Option<Inspector>,
     health: Health,
@@ -105,11 +112,12 @@ impl ApiState {
         services: Services,
     ) -> Self {
         reach::warn_if_local(config);
-        let Services { publisher, webhooks, health } = services;
+        let Services { access, publisher, webhooks, health } = services;
         Self(Arc::new(Shared {
             reader,
             telemetry,
-            base_url: config.api.public_base_url.clone(),
+            access,
+            pictures: config.api.pictures.clone(),
             webhooks,
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
             health,
@@ -122,14 +130,27 @@ impl ApiState {
         }))
     }
 
-    /// Reads the store where waiting is allowed.
+    /// Reads the store where waiting is allowed; what is not there for this identity is not there.
     async fn read<T: Send + 'static>(
         &self,
+        identity: &Identity,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let reader = self.0.reader.clone();
+        let reader = match &identity.customer {
+            None => self.0.reader.clone(),
+            Some(customer) => {
+                let webhooks: Vec<_> = self.webhooks(identity).iter().map(|webhook| webhook.id.clone()).collect();
+                self.0.reader.of_customer(customer, &webhooks)
+            }
+        };
         let result = tokio::task::spawn_blocking(move || read(&reader)).await;
         result.map_err(Failure::internal)?.map_err(Failure::internal)
+    }
+
+    /// The webhooks that are there for this identity.
+    fn webhooks(&self, identity: &Identity) -> Vec<Arc<Entry>> {
+        let set = self.0.webhooks.current();
+        set.iter().filter(|entry| identity.may_see(entry.customer())).cloned().collect()
     }
 }
 
@@ -145,7 +166,10 @@ pub async fn serve(
     cancel: CancellationToken,
 ) -> Result<(), ApiError> {
     let router = router(state).layer(Extension(live::Closing(cancel.clone())));
-    let service = router.into_make_service_with_connect_info::<connection::Client>();
+    // The reference guides write addresses both ways, and a redirect would turn a POST into a GET in many clients. Before the
+    // router, so that both forms are one route for everything behind it.
+    let service = NormalizePath::trim_trailing_slash(router);
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<connection::Client>(service);
     axum::serve(connection::Bounded::new(listener), service)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
@@ -154,71 +178,58 @@ pub async fn serve(
 
 fn router(state: ApiState) -> Router {
     let inbound = &state.0.inbound;
-    let gate =
-        |access: &Access| from_fn_with_state(Gate::new(access, &inbound.trusted_proxies), access::pass);
+    let gate = |access: &config::Access| {
+        from_fn_with_state(Gate::new(access, &inbound.trusted_proxies), access::pass)
+    };
     let ingest = post(ingest::receive)
         .layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES))
         .layer(gate(&inbound.ingest.access));
     let alerts = post(alertmanager::receive)
         .layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES))
         .layer(gate(&inbound.alertmanager.access));
-    let mut limited = Router::new().route("/", get(page::page)).route("/assets/{name}", get(page::asset));
-    for (path, methods) in [
-        ("/api/v1/events", get(events::list).merge(ingest)),
-        ("/api/v1/events/{id}", get(events::one)),
-        ("/api/v1/events/{id}/states", get(events::states)),
-        ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
-        ("/api/v1/events/{id}/explain", get(webhooks::explain)),
-        ("/api/v1/event-types", get(event_types::list)),
-        ("/api/v1/event-types/{type}", get(event_types::one)),
-        ("/api/v1/infrastructure-alerts", get(alertmanager::list)),
-        ("/api/webhooks/alerts", alerts.clone()),
-        ("/api/v1/webhooks/alerts", alerts),
-        ("/ws", get(live::connect)),
-        ("/ws/events", get(live::connect)),
-        ("/api/v1/cameras", get(cameras::list)),
-        ("/api/v1/cameras/{id}", get(cameras::one)),
-        ("/api/v1/system", get(system::system)),
-        ("/api/v1/webhooks/{id}/health", get(webhook_health::health)),
-        ("/api/v1/webhook-deliveries", get(deliveries::list)),
-        ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
-        ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),
-    ] {
-        limited = with_and_without_slash(limited, path, methods);
-    }
+    let mut limited = Router::new()
+        .route("/", get(page::page))
+        .route("/assets/{name}", get(page::asset))
+        .route("/api/v1/events", get(events::list).merge(ingest))
+        .route("/api/v1/events/{id}", get(events::one))
+        .route("/api/v1/events/{id}/states", get(events::states))
+        .route("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail))
+        .route("/api/v1/events/{id}/explain", get(webhooks::explain))
+        .route("/api/v1/event-types", get(event_types::list))
+        .route("/api/v1/event-types/{type}", get(event_types::one))
+        .route("/api/v1/infrastructure-alerts", get(alertmanager::list))
+        .route("/api/webhooks/alerts", alerts.clone())
+        .route("/api/v1/webhooks/alerts", alerts)
+        .route("/ws", get(live::connect))
+        .route("/ws/events", get(live::connect))
+        .route("/api/v1/cameras", get(cameras::list))
+        .route("/api/v1/cameras/{id}", get(cameras::one))
+        .route("/api/v1/system", get(system::system))
+        .route("/api/v1/webhooks/{id}/health", get(webhook_health::health))
+        .route("/api/v1/webhook-deliveries", get(deliveries::list))
+        .route("/api/v1/webhook-deliveries/{id}", get(deliveries::one))
+        .route("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts))
+        .route("/api/v1/tokens", get(auth::tokens::list).post(auth::tokens::create))
+        .route("/api/v1/tokens/{id}", delete(auth::tokens::revoke));
     for (path, methods) in webhooks::routes() {
-        limited = with_and_without_slash(limited, path, methods);
+        limited = limited.route(path, methods);
     }
     if let Some(inspector) = &state.0.inspector {
         let gate = || gate(inspector.access());
         let receive =
             post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES)).layer(gate());
-        limited = with_and_without_slash(limited, inspector::PATH, receive);
         let logs = get(inspector::logs).delete(inspector::clear).layer(gate());
-        limited = with_and_without_slash(limited, "/api/v1/webhook-test/logs", logs);
+        limited = limited.route(inspector::PATH, receive).route("/api/v1/webhook-test/logs", logs);
     }
-    let limited = limited.layer(from_fn_with_state(state.clone(), guard::limit));
-
-    let mut router = limited;
-    for (path, methods) in [
-        ("/healthz", get(health::health)),
-        ("/api/v1/health", get(health::health)),
-        ("/metrics", get(health::metrics)),
-    ] {
-        router = with_and_without_slash(router, path, methods);
-    }
-    router
+    limited
+        .layer(from_fn_with_state(state.clone(), guard::limit))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/api/v1/health", get(health::health))
+        .route("/metrics", get(health::metrics))
         .fallback(reply::no_such_route)
         .method_not_allowed_fallback(reply::wrong_method)
-        .layer(axum::middleware::from_fn(guard::headers))
+        .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn(guard::headers))
         .with_state(state)
-}
-
-/// The reference guides write addresses both ways; a redirect would turn a POST into a GET in many clients.
-fn with_and_without_slash(
-    router: Router<ApiState>,
-    path: &str,
-    methods: MethodRouter<ApiState>,
-) -> Router<ApiState> {
-    router.route(path, methods.clone()).route(&format!("{path}/"), methods)
 }

@@ -133,6 +133,6 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     detail_of(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
 }
 
-fn detail_of(status: StatusCode, detail: &str) -> Response {
+pub(super) fn detail_of(status: StatusCode, detail: &str) -> Response {
     (status, Json(json!({"detail": detail}))).into_response()
 }

@@ -55,7 +55,7 @@ pub(super) async fn system(State(state): State<ApiState>, query: Query) -> Resul
         os: std::env::consts::OS,
         arch: std::env::consts::ARCH,
         uptime_s: state.0.started.elapsed().as_secs(),
-        public_base_url: state.0.base_url.clone(),
+        public_base_url: state.0.pictures.base().to_owned(),
         outbound: Outbound {
             mode: outbound.mode.as_str(),
             https_only: outbound.https_only,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use super::auth::Identity;
 use super::ApiState;
 use super::query::PathId;
 use super::reply::Failure;
@@ -12,10 +13,14 @@ use crate::model::WebhookId;
 
 pub(super) async fn health(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<String>,
 ) -> Result<Json<Value>, Failure> {
     let unknown = || Failure::NotFound("there is no such webhook that is enabled".to_owned());
     let id = WebhookId::parse(&id).map_err(|_| unknown())?;
+    if !state.webhooks(&identity).iter().any(|entry| entry.id == id) {
+        return Err(unknown());
+    }
     let look = state.0.health.of(&id).await.ok_or_else(unknown)?;
     Ok(Json(row(&id, &look)))
 }

@@ -3,6 +3,7 @@
 //! The only module that sees two stages. Stages are built downstream first and handed only their output; supervision, draining
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
+mod access;
 mod check;
 mod images;
 mod inspector;

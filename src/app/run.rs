@@ -9,9 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{first_token, sign_pictures};
 use super::pipeline::{CameraInput, Pipeline, load_detector};
 use super::{inspector_verifier, report, watchdog};
-use crate::api::{self, ApiState, Services};
+use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Health};
@@ -19,7 +20,7 @@ use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::model::{Event, Picture};
 use crate::publish::Publisher;
-use crate::store::{Reader, Store, StoreThread};
+use crate::store::{Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
 use crate::webhooks::Manager;
 
@@ -27,9 +28,10 @@ use crate::webhooks::Manager;
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT, or until a stage fails.
-pub fn run(config: Config) -> Result<()> {
+pub fn run(mut config: Config) -> Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+    sign_pictures(&mut config)?;
     // Two threads serve all sockets: they wait, the stages' own threads work.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(supervise(&config));
@@ -54,8 +56,14 @@ async fn supervise(config: &Config) -> Result<()> {
     registry.current().warn_about_plain_http();
     let health = Health::new(registry.clone());
     let verifier = inspector_verifier(config);
-    let services_of_api =
-        Services { publisher: publisher.clone(), webhooks: webhooks.clone(), health: health.clone() };
+    let tokens = Tokens::open(&config.data_dir)?;
+    first_token(config, &tokens)?;
+    let services_of_api = Services {
+        access: Access::new(&config.api, tokens, publisher.clone()),
+        publisher: publisher.clone(),
+        webhooks: webhooks.clone(),
+        health: health.clone(),
+    };
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, services_of_api);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let looking = health.run(cancel.clone());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 use crate::config::parse_size;
-use crate::model::{DeliveryId, WebhookId};
+use crate::model::{DeliveryId, Scope, WebhookId};
 
 /// Camera-side edge agent: sees people, vehicles and animals, and tells your webhooks, durably and signed.
 #[derive(Debug, Parser)]
@@ -53,6 +53,11 @@ pub(super) enum Command {
     /// Show what a webhook would send, and check signatures
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Make, list and revoke tokens for the API
+    ///
+    /// Works on the data folder, as the user that owns it, while the agent runs and while it does not. A running agent refuses a
+    /// revoked token from the next request on.
+    Token(TokenArgs),
     /// Print a completion script for your shell
     ///
     /// For example: porchlight completions bash > /etc/bash_completion.d/porchlight
@@ -163,6 +168,44 @@ pub(super) struct VerifyArgs {
     /// How far the sender's clock may be off
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     pub(super) tolerance: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenArgs {
+    /// The configuration file
+    #[arg(long, short, global = true, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
+    pub(super) config: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Show all tokens, without their secrets
+    List {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a token; it is printed once
+    Create {
+        /// What people call it: "home assistant"
+        name: String,
+        /// What it may do: read, manage, ingest, admin; several with commas between
+        #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = Scope::parse)]
+        scopes: Vec<Scope>,
+        /// It sees this customer's cameras, events, webhooks and messages only
+        #[arg(long, value_name = "ID")]
+        customer: Option<String>,
+        /// It is refused after so many days
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+        expires_days: Option<u32>,
+    },
+    /// Refuse a token from now on
+    Revoke {
+        /// Its id, the part between plt_ and the next _
+        id: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,6 +9,7 @@ mod models;
 mod outbox;
 mod replay;
 mod table;
+mod token;
 mod webhook;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Outbox(args) => outbox::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Webhook(WebhookCommand::Render(args)) => webhook::render(&args),
         Command::Webhook(WebhookCommand::Verify(args)) => webhook::verify(&args),

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::read::{percent_decode, placeholder, title};
+use super::read::{customer, percent_decode, placeholder, title};
 use super::section::Section;
 use super::{CameraConfig, Credentials, FileSource, Motion, RtspSource, Source, Transport};
 use crate::model::{Camera, CameraSlug, Polygon, SourceType};
@@ -31,6 +31,7 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         uuid: uuid.unwrap_or_else(|| Uuid::new_v5(&CAMERA_NAMESPACE, slug.as_str().as_bytes())),
         name: section.optional("name").unwrap_or_else(|| title(slug.as_str())),
         source_type,
+        customer: customer(&section),
         slug,
     };
     let camera = CameraConfig {

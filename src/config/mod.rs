@@ -28,7 +28,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
+use crate::model::{Camera, CameraSlug, EventState, Label, PictureLinks, Polygon, Scopes, WebhookId};
 
 pub use coco::coco80_index;
 pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
@@ -132,6 +132,27 @@ pub struct Api {
     pub listen: SocketAddr,
     /// How others reach it; no trailing slash.
     pub public_base_url: String,
+    /// Whether tokens are asked for. Without them it listens on loopback only.
+    pub auth: Auth,
+    /// What programs on this machine may do without a token.
+    pub loopback_scopes: Scopes,
+    /// Who may talk to it at all. Empty: everybody.
+    pub allow_ips: Vec<IpNet>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long the signed address of a picture is good. `None`: addresses are not signed.
+    pub signed_thumbnails: Option<Duration>,
+    /// Where pictures can be fetched. Not signed until the agent has read its key.
+    pub pictures: PictureLinks,
+}
+
+/// Whether the API asks who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// By token.
+    Required,
+    /// Whoever reaches the port may do everything.
+    None,
 }
 
 /// Where models are. `None`: the usual places.

@@ -1,9 +1,11 @@
 //! From TOML text to [`Config`], one function a table.
 
 use std::env;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml_span::value::{Table, ValueInner};
 use toml_span::{ErrorKind, Value};
 use url::Url;
@@ -16,10 +18,10 @@ use super::section::{Section, hint};
 use super::webhook::aliases::canonical_file;
 use super::webhook::read::{rule, webhook};
 use super::{
-    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
+    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
     Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
 };
-use crate::model::{CameraSlug, Label, WebhookId};
+use crate::model::{CameraSlug, Label, PictureLinks, Scope, WebhookId};
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -113,15 +115,41 @@ fn api(section: Section<'_>) -> Api {
     let parse = |text: &str| {
         text.parse().map_err(|_| format!("`{text}` is not ADDRESS:PORT, for example 127.0.0.1:8420"))
     };
-    let listen = section.parsed("listen", parse).unwrap_or_else(|| ([127, 0, 0, 1], 8420).into());
+    let listen: SocketAddr = section.parsed("listen", parse).unwrap_or_else(|| ([127, 0, 0, 1], 8420).into());
     let base: String = section.required("public_base_url");
     if !base.is_empty() && http_url(&base).is_err() {
         section.wrong("public_base_url", "must begin with http:// or https:// and name a host");
     }
-    section.finish();
+    let auth = section.choice("auth", &[("required", Auth::Required), ("none", Auth::None)]);
+    if auth == Auth::None && !listen.ip().to_canonical().is_loopback() {
+        let message = format!(
+            "everybody who reaches {listen} could read and change everything; write auth = \"required\", or listen on 127.0.0.1"
+        );
+        section.wrong("auth", message);
+    }
+    let lifetime = DAY.mul_f64(section.number("thumbnail_url_days", 0.01..=3650.0));
+    let signed = section.choice("thumbnail_urls", &[("signed", true), ("plain", false)]);
     let public_base_url =
         if base.is_empty() { format!("http://{listen}") } else { base.trim_end_matches('/').into() };
-    Api { listen, public_base_url }
+    let api = Api {
+        listen,
+        auth,
+        loopback_scopes: section.list("loopback_scopes", Scope::parse).into_iter().collect(),
+        allow_ips: section.list("allow_ips", network),
+        trusted_proxies: section.list("trusted_proxies", network),
+        signed_thumbnails: signed.then_some(lifetime),
+        pictures: PictureLinks::plain(&public_base_url),
+        public_base_url,
+    };
+    section.finish();
+    api
+}
+
+/// `192.168.1.0/24`, `192.168.1.7`, `fd00::/8`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let parsed = text.parse::<IpNet>().or_else(|_| address());
+    parsed.map_err(|_| format!("`{text}` is not an address or a network, such as 192.168.1.0/24"))
 }
 
 fn models(section: Section<'_>) -> Models {
@@ -211,6 +239,16 @@ const REFUSED: &str = "refused";
 /// Stands in for an id that was refused, so that reading can go on and find the other problems.
 pub(super) fn placeholder<T, E: std::fmt::Debug>(parse: impl Fn(&str) -> Result<T, E>) -> T {
     parse(REFUSED).expect("a plain word is a valid id")
+}
+
+/// Whose camera or webhook it is: text, or a number as some systems have it.
+pub(super) fn customer(section: &Section<'_>) -> Option<String> {
+    const KEY: &str = "customer";
+    let text = section.word(KEY).or_else(|| section.optional::<u64>(KEY).map(|number| number.to_string()));
+    if text.as_ref().is_some_and(String::is_empty) {
+        section.wrong(KEY, "is empty; leave it out where there is no customer");
+    }
+    text
 }
 
 /// `front_door` -> `Front Door`.

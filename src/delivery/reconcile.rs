@@ -13,7 +13,7 @@ use super::registry::Registry;
 use super::send::{Sent, send};
 use super::webhooks::{Webhook, Webhooks};
 use super::{Answer, Message};
-use crate::model::{Attempt, DeliveryId, DueDelivery, EventId, UtcMillis};
+use crate::model::{Attempt, DeliveryId, DueDelivery, EventId, PictureLinks, UtcMillis};
 use crate::store::{Outcome, StoreError, StoreHandle};
 use crate::telemetry::{Stage, Telemetry, WebhookLabels, Worker};
 
@@ -44,8 +44,14 @@ pub async fn run(
     abandon_unknown(&store, &webhooks).await?;
     let wake_up = store.wake_up();
     let worker = telemetry.worker(Stage::Delivery, "delivery");
-    let shared =
-        Arc::new(Shared { store, telemetry, worker, cancel, base: Arc::clone(&webhooks.public_base_url) });
+    let shared = Arc::new(Shared {
+        store,
+        telemetry,
+        worker,
+        cancel,
+        base: Arc::clone(&webhooks.public_base_url),
+        pictures: webhooks.pictures.clone(),
+    });
     let mut lanes = lanes_of(&webhooks, Vec::new());
     drop(webhooks);
     let mut tasks = JoinSet::new();
@@ -82,6 +88,7 @@ struct Shared {
     worker: Worker,
     cancel: CancellationToken,
     base: Arc<str>,
+    pictures: PictureLinks,
 }
 
 /// One webhook and its requests on their way.
@@ -205,7 +212,8 @@ async fn attempt(
 ) -> Option<Sent> {
     let body = {
         let _busy = shared.worker.busy();
-        let message = Message { delivery: &due.delivery, event: &due.event, thumbnail };
+        let event = shared.pictures.fill_in(due.event.clone());
+        let message = Message { delivery: &due.delivery, event: &event, thumbnail };
         webhook.payload.render(&[message], &shared.base)
     };
     match body {

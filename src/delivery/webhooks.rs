@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use super::client::{Client, Clients, KeyAndMessage};
 use super::{Payload, Signer};
 use crate::config::{Config, Problem, WebhookConfig};
-use crate::model::WebhookId;
+use crate::model::{PictureLinks, WebhookId};
 
 /// Every webhook, compiled.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct Webhooks {
     /// All of them: messages to the others are given up, messages to disabled ones wait.
     pub(super) known: Vec<WebhookId>,
     pub(super) public_base_url: Arc<str>,
+    pub(super) pictures: PictureLinks,
 }
 
 /// One webhook, compiled.
@@ -62,7 +63,12 @@ impl Webhooks {
             return Err(problems);
         }
         let known = config.webhooks.iter().map(|webhook| webhook.id.clone()).collect();
-        Ok(Self { enabled, known, public_base_url: config.api.public_base_url.as_str().into() })
+        Ok(Self {
+            enabled,
+            known,
+            public_base_url: config.api.public_base_url.as_str().into(),
+            pictures: config.api.pictures.clone(),
+        })
     }
 
     /// Messages to these wait, too, although nothing can be sent to them: they are there, and cannot be read.

@@ -16,6 +16,8 @@ pub struct Camera {
     pub name: String,
     /// What kind of source it is.
     pub source_type: SourceType,
+    /// Whose camera it is, where one agent serves several customers.
+    pub customer: Option<String>,
 }
 
 /// The kind of source, as events spell it.

@@ -6,6 +6,7 @@
 //! [`Event`] is the one type here that carries `serde`: its JSON *is* the contract (the same object in the API, in `replay
 //! --json`, in templates and in the store), so a second, hand-mapped copy could only drift from it.
 
+mod access;
 mod camera;
 mod delivery;
 mod detection;
@@ -15,9 +16,11 @@ mod frame;
 mod geometry;
 mod ids;
 mod label;
+mod picture_links;
 mod time;
 mod track;
 
+pub use access::{ApiToken, Scope, Scopes};
 pub use camera::{Camera, CameraState, Offline, SourceType};
 pub use delivery::{
     Attempt, Delivery, DeliveryStatus, DueDelivery, NewEvent, Picture, PlannedDelivery, RuleRef,
@@ -31,5 +34,6 @@ pub use frame::{Codec, Frame, FrameError, Packet};
 pub use geometry::{Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
+pub use picture_links::{LinkError, PictureLinks};
 pub use time::{Captured, UtcMillis};
 pub use track::{BestShot, Shot, TrackChange, TrackSnapshot, TrackUpdate};

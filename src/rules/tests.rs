@@ -55,6 +55,20 @@ fn two_rules_tell_a_webhook_once() {
 }
 
 #[test]
+fn s4_19_a_webhook_of_a_customer_hears_of_this_customers_things_only() {
+    let hook = |id: &str, more: &str| format!("[[webhook]]\nid = \"{id}\"\nurl = \"http://a/\"\n{more}\n");
+    let rule = "[[rule]]\nid = \"all\"\nwebhooks = [\"ruled\"]\n";
+    let (one, two) = (hook("one", "customer = 1"), hook("two", "customer = \"2\""));
+    let rules = rules(&format!("{}{one}{two}{}{rule}", hook("house", ""), hook("ruled", "customer = \"2\"")));
+    let mut event = event("porch", "person", EventState::Start);
+    assert_eq!(told(&rules, &event), ["house by House"], "the event of nobody in particular");
+    event.customer = Some("1".to_owned());
+    assert_eq!(told(&rules, &event), ["house by House", "one by One"]);
+    event.customer = Some("2".to_owned());
+    assert_eq!(told(&rules, &event), ["ruled by All", "house by House", "two by Two"]);
+}
+
+#[test]
 fn what_is_disabled_is_not_told() {
     let rules = rules("[[webhook]]\nid = \"ha\"\nurl = \"http://ha.local/\"\nenabled = false\n");
     assert!(told(&rules, &event("porch", "person", EventState::Start)).is_empty());

@@ -172,11 +172,11 @@ fn upsert(
     now: UtcMillis,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO event (id, type, camera, label, state, seq, occurred_at, recorded_at, \
-                                  picture_path, picture_sha256, picture_bytes) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                                  picture_path, picture_sha256, picture_bytes, customer) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
                ON CONFLICT (id) DO UPDATE SET type = excluded.type, camera = excluded.camera, \
                    label = excluded.label, state = excluded.state, seq = excluded.seq, \
-                   recorded_at = excluded.recorded_at, picture_path = excluded.picture_path, \
+                   recorded_at = excluded.recorded_at, customer = excluded.customer, picture_path = excluded.picture_path, \
                    picture_sha256 = excluded.picture_sha256, picture_bytes = excluded.picture_bytes \
                WHERE excluded.seq > event.seq";
     connection.prepare_cached(sql)?.execute(params![
@@ -191,6 +191,7 @@ fn upsert(
         picture.map(|picture| &picture.path),
         picture.map(|picture| &picture.sha256),
         picture.map(|picture| picture.bytes),
+        event.customer,
     ])?;
     Ok(())
 }

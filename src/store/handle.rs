@@ -58,7 +58,7 @@ impl Store {
 }
 
 /// Two agents on one data folder would send everything twice. The lock goes with the process, however it ends.
-fn lock(data_dir: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
     let path = data_dir.join("porchlight.lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|source| StoreError::File { path, source })?;

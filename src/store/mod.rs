@@ -1,6 +1,7 @@
 //! What must survive: events with their pictures, and the outbox of messages with what became of each.
 //!
-//! One thread, `store`, owns the one connection that writes ([`writer`]). Others send it commands over a bounded channel that
+//! One thread, `store`, owns the one connection that writes ([`writer`]); only the API's tokens, which people also make from the
+//! command line, are written beside it ([`Tokens`]). Others send it commands over a bounded channel that
 //! blocks when it is full, and are answered after the commit. Whatever is queued is committed together, because on an SD card
 //! the price of a commit is its fsync, not its rows. Readers have connections of their own ([`Reader`], and the queue inside
 //! [`StoreHandle`]), so a slow card delays nobody who only looks.
@@ -28,6 +29,7 @@ mod reader;
 mod retention;
 mod rows;
 mod webhooks;
+mod tokens;
 mod writer;
 
 #[cfg(test)]
@@ -38,3 +40,4 @@ pub use error::StoreError;
 pub use handle::{Store, StoreHandle, StoreThread};
 pub use reader::{DeliveryFilter, EventFilter, Page, PictureFile, Reader};
 pub use webhooks::StoredWebhook;
+pub use tokens::{TokenCheck, Tokens, picture_key, write_private};

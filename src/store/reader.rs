@@ -71,13 +71,31 @@ pub struct PictureFile {
 pub struct Reader {
     connection: Arc<Mutex<Connection>>,
     data_dir: Arc<Path>,
+    /// Whose things it shows. `None`: everybody's.
+    customer: Option<String>,
+    /// With a customer: the webhooks whose messages it shows, as a JSON list.
+    webhooks: Option<String>,
 }
 
 impl Reader {
     /// Opens the database of a data folder, beside a running agent or without one.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let connection = database::open_reader(&data_dir.join(database::FILE_NAME))?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), data_dir: data_dir.into() })
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            data_dir: data_dir.into(),
+            customer: None,
+            webhooks: None,
+        })
+    }
+
+    /// The same, for one customer: everything that is not theirs is as if it were not there. Theirs are the events with their
+    /// name, and the messages about those events to `webhooks`. Every query that the API makes keeps to this.
+    #[must_use]
+    pub fn of_customer(&self, customer: &str, webhooks: &[WebhookId]) -> Self {
+        let names: Vec<&str> = webhooks.iter().map(WebhookId::as_str).collect();
+        let webhooks = serde_json::to_string(&names).expect("a list of words is JSON");
+        Self { customer: Some(customer.to_owned()), webhooks: Some(webhooks), ..self.clone() }
     }
 
     /// Events as of their last state, newest first. An event whose picture made room has no thumbnail.
@@ -86,7 +104,7 @@ impl Reader {
             "{EVENT} WHERE e.id < ?1 AND (?2 IS NULL OR e.type = ?2) AND (?3 IS NULL OR e.camera = ?3) \
                AND (?4 IS NULL OR e.label = ?4) AND (?5 IS NULL OR e.state = ?5) \
                AND (?6 IS NULL OR e.occurred_at >= ?6) AND (?7 IS NULL OR e.occurred_at < ?7) \
-             ORDER BY e.id DESC LIMIT ?8"
+               AND (?9 IS NULL OR e.customer = ?9) ORDER BY e.id DESC LIMIT ?8"
         );
         let values = params![
             filter.before.map_or([0xff; 16], |id| id.uuid().into_bytes()),
@@ -97,6 +115,7 @@ impl Reader {
             filter.since.map(|time| time.0),
             filter.until.map(|time| time.0),
             limit,
+            self.customer,
         ];
         let items = self.events_of(&sql, values)?;
         Ok(page(items, limit, |event| event.id))
@@ -104,14 +123,15 @@ impl Reader {
 
     /// One event as of its last state.
     pub fn event(&self, id: EventId) -> Result<Option<Event>, StoreError> {
-        let sql = format!("{EVENT} WHERE e.id = ?1");
-        Ok(self.events_of(&sql, [id.uuid().into_bytes()])?.pop())
+        let sql = format!("{EVENT} WHERE e.id = ?1 AND (?2 IS NULL OR e.customer = ?2)");
+        Ok(self.events_of(&sql, params![id.uuid().into_bytes(), self.customer])?.pop())
     }
 
     /// Every state of one event as it was committed, first to last.
     pub fn event_states(&self, id: EventId) -> Result<Vec<Event>, StoreError> {
-        let sql = "SELECT body, 1 FROM event_state WHERE event_id = ?1 ORDER BY seq";
-        self.events_of(sql, [id.uuid().into_bytes()])
+        let sql = "SELECT s.body, 1 FROM event_state s JOIN event e ON e.id = s.event_id \
+                   WHERE s.event_id = ?1 AND (?2 IS NULL OR e.customer = ?2) ORDER BY s.seq";
+        self.events_of(sql, params![id.uuid().into_bytes(), self.customer])
     }
 
     /// Events about an object that never got their `end`: what a crash left open.
@@ -146,13 +166,14 @@ impl Reader {
     /// Where the picture of an event is. `None`: it has none, or it made room for newer ones.
     pub fn picture(&self, id: EventId) -> Result<Option<PictureFile>, StoreError> {
         let sql = "SELECT picture_path, picture_sha256, picture_bytes FROM event \
-                   WHERE id = ?1 AND picture_path IS NOT NULL";
+                   WHERE id = ?1 AND picture_path IS NOT NULL AND (?2 IS NULL OR customer = ?2)";
         let file = |row: &Row<'_>| {
             let path = self.data_dir.join(row.get::<_, String>(0)?);
             Ok(PictureFile { path, sha256: row.get(1)?, bytes: row.get(2)? })
         };
         let connection = self.lock();
-        Ok(connection.prepare_cached(sql)?.query_row([id.uuid().into_bytes()], file).optional()?)
+        let values = params![id.uuid().into_bytes(), self.customer];
+        Ok(connection.prepare_cached(sql)?.query_row(values, file).optional()?)
     }
 
     /// The picture itself.
@@ -176,12 +197,14 @@ impl Reader {
         limit: usize,
     ) -> Result<Page<Delivery, DeliveryId>, StoreError> {
         let sql = format!(
-            "SELECT {} FROM delivery d WHERE d.id < ?1 AND (?2 IS NULL OR d.status = ?2) \
-               AND (?3 IS NULL OR d.webhook = ?3) AND (?4 IS NULL OR d.event_id = ?4) \
-             ORDER BY d.id DESC LIMIT ?5",
+            "SELECT {} FROM delivery d WHERE {OF_CUSTOMER} AND d.id < ?3 AND (?4 IS NULL OR d.status = ?4) \
+               AND (?5 IS NULL OR d.webhook = ?5) AND (?6 IS NULL OR d.event_id = ?6) \
+             ORDER BY d.id DESC LIMIT ?7",
             rows::DELIVERY
         );
         let values = params![
+            self.customer,
+            self.webhooks,
             filter.before.map_or([0xff; 16], |id| id.uuid().into_bytes()),
             filter.status.map(DeliveryStatus::as_str),
             filter.webhook.as_ref().map(WebhookId::as_str),
@@ -194,24 +217,32 @@ impl Reader {
 
     /// One message.
     pub fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let sql = format!("SELECT {} FROM delivery d WHERE d.id = ?1", rows::DELIVERY);
-        Ok(self.list(&sql, [id.uuid().into_bytes()], rows::delivery)?.pop())
+        let sql = format!("SELECT {} FROM delivery d WHERE {OF_CUSTOMER} AND d.id = ?3", rows::DELIVERY);
+        let values = params![self.customer, self.webhooks, id.uuid().into_bytes()];
+        Ok(self.list(&sql, values, rows::delivery)?.pop())
     }
 
     /// The requests made for one message, first to last.
     pub fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        let sql = format!("SELECT {} FROM attempt WHERE delivery_id = ?1 ORDER BY number", rows::ATTEMPT);
-        self.list(&sql, [id.uuid().into_bytes()], rows::attempt)
+        let sql = format!(
+            "SELECT {} FROM attempt JOIN delivery d ON d.id = delivery_id \
+             WHERE {OF_CUSTOMER} AND delivery_id = ?3 ORDER BY number",
+            rows::ATTEMPT
+        );
+        self.list(&sql, params![self.customer, self.webhooks, id.uuid().into_bytes()], rows::attempt)
     }
 
     /// How many messages there are by webhook and status; what there is none of is left out.
     pub fn delivery_counts(&self) -> Result<Vec<(WebhookId, DeliveryStatus, u64)>, StoreError> {
-        let sql = "SELECT webhook, status, count(*) FROM delivery GROUP BY webhook, status ORDER BY webhook, status";
+        let sql = format!(
+            "SELECT d.webhook, d.status, count(*) FROM delivery d WHERE {OF_CUSTOMER} \
+             GROUP BY d.webhook, d.status ORDER BY d.webhook, d.status"
+        );
         let row = |row: &Row<'_>| {
             let (webhook, status): (String, String) = (row.get(0)?, row.get(1)?);
             Ok((WebhookId::parse(&webhook).ok(), DeliveryStatus::parse(&status), row.get::<_, u64>(2)?))
         };
-        let counts = self.list(sql, [], row)?;
+        let counts = self.list(&sql, params![self.customer, self.webhooks], row)?;
         Ok(counts
             .into_iter()
             .filter_map(|(webhook, status, count)| Some((webhook?, status?, count)))
@@ -284,6 +315,10 @@ impl Reader {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Whether a message may be shown: everything without a customer `?1`; else what is about their event, to one of the webhooks `?2`.
+const OF_CUSTOMER: &str = "(?1 IS NULL OR (d.webhook IN (SELECT value FROM json_each(?2)) \
+     AND EXISTS (SELECT 1 FROM event e WHERE e.id = d.event_id AND e.customer = ?1)))";
 
 /// `CROSS JOIN` fixes the order: walk the events, look up the body of each.
 const EVENT: &str = "SELECT s.body, e.picture_path IS NOT NULL FROM event e \

@@ -17,7 +17,8 @@ CREATE TABLE event (
   recorded_at    INTEGER NOT NULL,  -- of the last state: when it was committed; retention counts from here
   picture_path   TEXT,              -- below the data folder; null: never had one, or it made room
   picture_sha256 TEXT,              -- lower-case hex
-  picture_bytes  INTEGER
+  picture_bytes  INTEGER,
+  customer       TEXT               -- whose: of its camera, or of whoever brought it in; null: nobody's in particular
 ) STRICT, WITHOUT ROWID;
 
 -- Every state of an event. `body` is the JSON of model::Event with recorded_at and the picture's digest filled in; messages
@@ -87,3 +88,14 @@ CREATE TABLE infrastructure_alert (
   event_id    BLOB    NOT NULL REFERENCES event (id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX infrastructure_alert_event ON infrastructure_alert (event_id);
+-- Who may use the API. Of the secret only its SHA-256: it is random and long, so it cannot be guessed from that.
+CREATE TABLE api_token (
+  id           TEXT    PRIMARY KEY NOT NULL,  -- public, part of the token
+  name         TEXT    NOT NULL,
+  hash         BLOB    NOT NULL,
+  scopes       TEXT    NOT NULL,     -- words of read, manage, ingest, admin
+  customer     TEXT,                 -- sees this customer's things only; null: everybody's
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER,
+  expires_at   INTEGER
+) STRICT, WITHOUT ROWID;

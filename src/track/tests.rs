@@ -30,6 +30,7 @@ impl Scene {
             uuid: Uuid::nil(),
             name: "Yard".into(),
             source_type: SourceType::File,
+            customer: None,
         });
         let tracker = Tracker::new(
             Arc::clone(&camera),

@@ -31,6 +31,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whose it is. One that cannot be read is nobody's in particular.
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        self.config.as_ref().ok()?.customer.as_deref()
+    }
+
     /// What its settings say, whatever its state.
     pub(super) fn enabled_by_settings(&self) -> bool {
         let disabled = self.stored.as_ref().is_some_and(|stored| stored.disabled_reason.is_some());

@@ -80,7 +80,7 @@ async fn wrong_methods_are_405_with_the_right_ones() {
     ] {
         let answer = served.send(method.clone(), path, &[], Vec::new()).await;
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        let path = path.to_owned();
+        let path = path.trim_end_matches('/');
         assert_eq!(answer.json(), json!({"detail": format!("{path} does not take {method}")}));
         assert_eq!(answer.header("allow"), allow);
     }

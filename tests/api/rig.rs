@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use porchlight::api::{self, ApiError, ApiState, Services};
+use porchlight::api::{self, Access, ApiError, ApiState, Services};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
 use porchlight::delivery::{Health, Registry};
-use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
+use porchlight::model::{
+    Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, Scopes, UtcMillis, WebhookId,
+};
 use porchlight::pixels::{RgbImage, encode_rgb};
 use porchlight::publish::Publisher;
-use porchlight::store::{Reader, Store, StoreError, StoreHandle};
+use porchlight::store::{Reader, Store, StoreError, StoreHandle, Tokens, picture_key};
 use porchlight::telemetry::Telemetry;
 use porchlight::webhooks::Manager;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -31,11 +34,12 @@ pub(crate) struct Served {
     pub(crate) registry: Registry,
     pub(crate) publisher: Publisher,
     pub(crate) address: String,
+    pub(crate) tokens: Tokens,
     client: reqwest::Client,
     cancel: CancellationToken,
     server: tokio::task::JoinHandle<Result<(), ApiError>>,
     thread: JoinHandle<Result<(), StoreError>>,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// An answer, read to its end.
@@ -62,15 +66,29 @@ impl Answer {
     }
 }
 
-/// With these settings on top of an address for pictures.
+/// With these settings on top of an address for pictures. Whoever asks may do everything.
 pub(crate) async fn serve(more: &str) -> Served {
     serve_with_base(BASE, more).await
 }
 
 pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
-    let text = format!("[api]\npublic_base_url = \"{base}\"\n[store]\nmin_free_mb = 0\n{more}");
-    let config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    serve_api(&format!("public_base_url = \"{base}\"\nauth = \"none\""), more).await
+}
+
+/// The same where everybody needs a token, with these settings in `[api]`.
+pub(crate) async fn serve_guarded(api: &str, more: &str) -> Served {
+    serve_api(&format!("public_base_url = \"{BASE}\"\n{api}"), more).await
+}
+
+async fn serve_api(api: &str, more: &str) -> Served {
+    let text = format!("[api]\n{api}\n[store]\nmin_free_mb = 0\n{more}");
+    let mut config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().expect("a temporary folder");
+    if api.contains("thumbnail_urls = \"signed\"") {
+        let key = picture_key(folder.path()).expect("a key");
+        let lifetime = config.api.signed_thumbnails.expect("signed");
+        config.api.pictures = config.api.pictures.clone().signed(key, lifetime);
+    }
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, thread) =
         Store::open(&config.store, folder.path(), Arc::clone(&telemetry)).expect("a usable folder");
@@ -78,10 +96,15 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
+    let tokens = Tokens::open(folder.path()).expect("the same folder");
     let (webhooks, registry, publisher) =
         Manager::open(&config, store.clone(), &reader).unwrap_or_else(|error| panic!("{error}"));
-    let services =
-        Services { publisher: publisher.clone(), webhooks: webhooks.clone(), health: Health::new(registry.clone()) };
+    let services = Services {
+        access: Access::new(&config.api, tokens.clone(), publisher.clone()),
+        publisher: publisher.clone(),
+        webhooks: webhooks.clone(),
+        health: Health::new(registry.clone()),
+    };
     let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, services);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
@@ -99,6 +122,7 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         registry,
         publisher,
         address,
+        tokens,
         client,
         cancel,
         server,
@@ -162,6 +186,20 @@ impl Served {
         self.server.await.expect("no panic").expect("no error");
         drop((self.store, self.publisher));
         self.thread.join().expect("no panic").expect_err("it failed");
+    }
+
+    /// A request with this token.
+    pub(crate) async fn send_as(&self, token: &str, method: Method, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.send(method, path, &headers, body.into()).await
+    }
+
+    /// A new token.
+    pub(crate) fn token(&self, scopes: &str, customer: Option<&str>) -> String {
+        let scopes = Scopes::parse(scopes).expect("words");
+        let made = self.tokens.create(scopes.to_string().as_str(), scopes, customer, None, UtcMillis::now());
+        made.expect("made").1.expose_secret().to_owned()
     }
 
     /// Ends the server and the store; both must end without an error.

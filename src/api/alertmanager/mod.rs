@@ -12,6 +12,7 @@ use axum::extract::rejection::BytesRejection;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::auth::Identity;
 use super::query::{self, Query};
 use super::reply::Failure;
 use super::wire::InfrastructureAlert;
@@ -70,13 +71,17 @@ pub(super) async fn receive(
 }
 
 /// `GET /api/v1/infrastructure-alerts?status=firing`
-pub(super) async fn list(State(state): State<ApiState>, mut query: Query) -> Result<Json<Value>, Failure> {
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    identity: Identity,
+    mut query: Query,
+) -> Result<Json<Value>, Failure> {
     let statuses = [Status::Firing, Status::Resolved];
     let status = query.take("status", |text| query::word(text, statuses, Status::as_str));
     let limit = query.take("limit", |text| query::whole(text, 1, MAX_LIMIT)).unwrap_or(MAX_LIMIT);
     query.finish()?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let alerts = state.read(move |reader| reader.alerts(status.map(kind).as_ref(), limit)).await?;
+    let alerts = state.read(&identity, move |reader| reader.alerts(status.map(kind).as_ref(), limit)).await?;
     let items: Vec<_> = alerts.into_iter().map(InfrastructureAlert::from).collect();
     Ok(Json(json!({"items": items})))
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use crate::api::auth::Identity;
 use crate::api::query::PathId;
 use crate::api::reply::Failure;
 use crate::api::{ApiState, events};
@@ -17,14 +18,15 @@ const MAX_MESSAGES: usize = 10_000;
 
 pub(in crate::api) async fn explain(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<EventId>,
 ) -> Result<Json<Value>, Failure> {
     let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
     let found = state
-        .read(move |reader| Ok((reader.event_states(id)?, reader.deliveries(&filter, MAX_MESSAGES)?.items)));
+        .read(&identity, move |reader| Ok((reader.event_states(id)?, reader.deliveries(&filter, MAX_MESSAGES)?.items)));
     let (states, messages) = found.await?;
     let last = states.last().ok_or_else(events::unknown)?;
-    let set = state.0.webhooks.current();
+    let set = state.webhooks(&identity);
     let decisions = decide(state.0.webhooks.publisher(), &states);
     let mut webhooks: Vec<Value> = set
         .iter()
@@ -33,7 +35,7 @@ pub(in crate::api) async fn explain(
             explanation(&entry.id, Some(entry), decision, &messages)
         })
         .collect();
-    let gone = |message: &&Delivery| set.get(message.webhook.as_str()).is_none();
+    let gone = |message: &&Delivery| !set.iter().any(|entry| entry.id == message.webhook);
     let mut gone: Vec<&WebhookId> = messages.iter().filter(gone).map(|message| &message.webhook).collect();
     gone.sort();
     gone.dedup();

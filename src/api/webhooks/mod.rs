@@ -15,6 +15,7 @@ use axum::routing::{MethodRouter, get, post};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use super::auth::Identity;
 use super::query::Query;
 use super::reply::{Failure, Step, Wrong};
 use super::{ApiState, body};
@@ -36,10 +37,10 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
         ("/api/v1/webhooks", get(list).post(create)),
         ("/api/v1/webhooks/test", post(try_address)),
         ("/api/v1/webhooks/{id}", one),
-        ("/api/v1/webhooks/{id}/enable", post(|state, id| switch(state, id, Switch::Enable))),
-        ("/api/v1/webhooks/{id}/disable", post(|state, id| switch(state, id, Switch::Disable))),
-        ("/api/v1/webhooks/{id}/pause", post(|state, id| switch(state, id, Switch::Pause))),
-        ("/api/v1/webhooks/{id}/resume", post(|state, id| switch(state, id, Switch::Resume))),
+        ("/api/v1/webhooks/{id}/enable", post(|state, who, id| switch(state, who, id, Switch::Enable))),
+        ("/api/v1/webhooks/{id}/disable", post(|state, who, id| switch(state, who, id, Switch::Disable))),
+        ("/api/v1/webhooks/{id}/pause", post(|state, who, id| switch(state, who, id, Switch::Pause))),
+        ("/api/v1/webhooks/{id}/resume", post(|state, who, id| switch(state, who, id, Switch::Resume))),
         ("/api/v1/webhooks/{id}/secret", get(secret)),
         ("/api/v1/webhooks/{id}/secret/rotate", post(rotate)),
         ("/api/v1/webhooks/{id}/test", post(test)),
@@ -53,52 +54,95 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
 /// A body that must be a JSON object.
 type Body = Result<Bytes, BytesRejection>;
 
-async fn list(State(state): State<ApiState>, query: Query) -> Result<Json<Value>, Failure> {
+/// A webhook, unless it is another customer's.
+fn seen(state: &ApiState, identity: &Identity, id: &str) -> Result<Arc<Entry>, Failure> {
+    let entry = state.0.webhooks.get(id)?;
+    if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown.into()) }
+}
+
+/// The settings in a body. Whoever belongs to a customer makes webhooks of this customer, whatever he says.
+fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
+    let mut settings = object(body)?;
+    if let (Some(customer), Some(object)) = (&identity.customer, settings.as_object_mut()) {
+        object.remove("tenant");
+        object.insert("customer".to_owned(), customer.as_str().into());
+    }
+    Ok(settings)
+}
+
+async fn list(
+    State(state): State<ApiState>,
+    identity: Identity,
+    query: Query,
+) -> Result<Json<Value>, Failure> {
     query.finish()?;
-    let items: Vec<Value> = state.0.webhooks.current().iter().map(|entry| view::entry(entry)).collect();
+    let items: Vec<Value> = state.webhooks(&identity).iter().map(|entry| view::entry(entry)).collect();
     Ok(Json(json!({"items": items})))
 }
 
-async fn create(State(state): State<ApiState>, body: Body) -> Result<(StatusCode, Json<Value>), Failure> {
-    let entry = state.0.webhooks.create(&object(body)?).await?;
+async fn create(
+    State(state): State<ApiState>,
+    identity: Identity,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let entry = state.0.webhooks.create(&settings(&identity, body)?).await?;
     Ok((StatusCode::CREATED, shown(&entry)))
 }
 
-async fn read(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
-    Ok(shown(&state.0.webhooks.get(&id)?))
+async fn read(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    Ok(shown(&seen(&state, &identity, &id)?))
 }
 
 async fn replace(
     State(state): State<ApiState>,
+    identity: Identity,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Json<Value>, Failure> {
-    Ok(shown(&state.0.webhooks.replace(&id, &object(body)?).await?))
+    seen(&state, &identity, &id)?;
+    Ok(shown(&state.0.webhooks.replace(&id, &settings(&identity, body)?).await?))
 }
 
 async fn patch(
     State(state): State<ApiState>,
+    identity: Identity,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Json<Value>, Failure> {
-    Ok(shown(&state.0.webhooks.patch(&id, &object(body)?).await?))
+    seen(&state, &identity, &id)?;
+    Ok(shown(&state.0.webhooks.patch(&id, &settings(&identity, body)?).await?))
 }
 
-async fn delete(State(state): State<ApiState>, Path(id): Path<String>) -> Result<StatusCode, Failure> {
+async fn delete(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Failure> {
+    seen(&state, &identity, &id)?;
     state.0.webhooks.delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn switch(
     State(state): State<ApiState>,
+    identity: Identity,
     Path(id): Path<String>,
     switch: Switch,
 ) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
     Ok(shown(&state.0.webhooks.switch(&id, switch).await?))
 }
 
-async fn secret(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
-    let entry = state.0.webhooks.get(&id)?;
+async fn secret(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let entry = seen(&state, &identity, &id)?;
     let secret = entry.config.as_ref().ok().and_then(|config| config.secret.as_ref());
     let secret = secret.ok_or_else(|| Failure::NotFound("this webhook has no secret".to_owned()))?;
     Ok(Json(json!({"id": entry.id.as_str(), "secret": secret.expose_secret()})))
@@ -106,9 +150,11 @@ async fn secret(State(state): State<ApiState>, Path(id): Path<String>) -> Result
 
 async fn rotate(
     State(state): State<ApiState>,
+    identity: Identity,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
     let (secret, grace_s) = rotation(body)?;
     let (entry, secret) = state.0.webhooks.rotate(&id, secret, grace_s).await?;
     let old_until = entry.config.as_ref().ok().and_then(|config| config.old_secrets.first()?.until);
@@ -137,7 +183,12 @@ fn rotation(body: Body) -> Result<(Option<String>, u64), Failure> {
     report.finish((secret, grace_s.unwrap_or(GRACE_S)))
 }
 
-async fn test(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Value>, Failure> {
+async fn test(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
     let (delivery, trial) = state.0.webhooks.test(&id).await?;
     let mut answer = view::trial(&trial);
     answer["delivery_id"] = json!(delivery.id);

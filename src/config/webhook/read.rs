@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-use super::super::read::{http_url, label, placeholder, title};
+use super::super::read::{customer, http_url, label, placeholder, title};
 use super::super::section::Section;
 use super::super::value::Name;
 use super::super::{Conditions, RuleConfig};
@@ -32,7 +32,7 @@ pub(in crate::config) fn webhook(section: Section<'_>, owner: Owner) -> WebhookC
         owner,
         enabled: section.required("enabled"),
         paused: false,
-        customer: section.optional::<Name>("customer").map(|name| name.0),
+        customer: customer(&section),
         method: section.choice("method", &[("POST", HttpMethod::Post), ("PUT", HttpMethod::Put)]),
         when: conditions(&section),
         filters: filters(section.section("filters")),
