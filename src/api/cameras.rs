@@ -20,7 +20,7 @@ pub(super) async fn one(
     State(state): State<ApiState>,
     PathId(id): PathId<String>,
 ) -> Result<Json<CameraRow>, Failure> {
-    let camera = find(&state, &id).ok_or_else(|| Failure::NotFound("there is no such camera".to_owned()))?;
+    let camera = find(&state, &id).ok_or_else(unknown)?;
     Ok(Json(camera.into()))
 }
 
@@ -31,4 +31,8 @@ pub(super) fn find(state: &ApiState, id: &str) -> Option<CameraStatus> {
         status.camera.slug.as_str() == id || uuid.is_some_and(|uuid| status.camera.uuid == uuid)
     };
     state.0.telemetry.cameras.all().into_iter().find(is_it)
+}
+
+pub(super) fn unknown() -> Failure {
+    Failure::NotFound("there is no such camera".to_owned())
 }

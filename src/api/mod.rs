@@ -19,6 +19,7 @@ mod events;
 mod guard;
 mod health;
 mod inspector;
+mod live;
 mod page;
 mod query;
 mod reach;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::live::Live;
 use crate::model::WebhookId;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
@@ -56,6 +58,7 @@ pub struct ApiState(Arc<Shared>);
 struct Shared {
     reader: Reader,
     telemetry: Arc<Telemetry>,
+    live: Live,
     /// How others reach this agent; begins every picture's address.
     base_url: String,
     webhooks: Vec<WebhookRow>,
@@ -75,7 +78,13 @@ struct WebhookRow {
 impl ApiState {
     /// `verifier` judges the signatures of what the inspector receives.
     #[must_use]
-    pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+    pub fn new(
+        config: &Config,
+        reader: Reader,
+        telemetry: Arc<Telemetry>,
+        live: Live,
+        verifier: Verifier,
+    ) -> Self {
         reach::warn_if_local(config);
         let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
             id: webhook.id.clone(),
@@ -85,6 +94,7 @@ impl ApiState {
         Self(Arc::new(Shared {
             reader,
             telemetry,
+            live,
             base_url: config.api.public_base_url.clone(),
             webhooks: webhooks.collect(),
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
@@ -109,14 +119,14 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ApiError> {
     TcpListener::bind(listen).await.map_err(|source| ApiError::Bind { listen, source })
 }
 
-/// Answers requests until `cancel`, then finishes those under way; how long that may take is the caller's to bound.
+/// Answers requests until `cancel`, then finishes those under way; clients that do not take their answer are left.
 pub async fn serve(
     listener: TcpListener,
     state: ApiState,
     cancel: CancellationToken,
 ) -> Result<(), ApiError> {
     let service = router(state).into_make_service_with_connect_info::<connection::Client>();
-    axum::serve(connection::Bounded::new(listener), service)
+    axum::serve(connection::Bounded::new(listener, cancel.clone()), service)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
         .map_err(ApiError::Serve)
@@ -131,6 +141,8 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
         ("/api/v1/cameras", get(cameras::list)),
         ("/api/v1/cameras/{id}", get(cameras::one)),
+        ("/api/v1/cameras/{id}/snapshot", get(live::snapshot)),
+        ("/api/v1/cameras/{id}/stream", get(live::stream)),
         ("/api/v1/webhook-deliveries", get(deliveries::list)),
         ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),

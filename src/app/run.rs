@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::delivery::{self, Registry, Webhooks};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
+use crate::live::Live;
 use crate::model::{Event, Picture};
 use crate::publish::Publisher;
 use crate::rules::Rules;
@@ -50,7 +51,9 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
+    let live = Live::default();
+    let verifier = inspector_verifier(config);
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), live.clone(), verifier);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let registry = Registry::new(webhooks);
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
@@ -58,7 +61,7 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let (cameras, captures) = open_cameras(config, &telemetry);
     let sink = publish_with(publisher);
-    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, sink)?;
+    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, &live, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));

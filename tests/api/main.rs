@@ -2,11 +2,12 @@
 
 #![expect(clippy::panic, reason = "a test may end")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod connections;
 mod inspector;
 mod lists;
-#[path = "../common/log.rs"]
-mod log;
+mod live;
 mod page;
 mod pictures;
 mod refusals;

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use porchlight::api::{self, ApiError, ApiState};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
+use porchlight::live::Live;
 use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::pixels::{RgbImage, encode_rgb};
 use porchlight::store::{Reader, Store, StoreError, StoreHandle};
@@ -24,6 +25,7 @@ pub(crate) struct Served {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) live: Live,
     pub(crate) address: String,
     client: reqwest::Client,
     cancel: CancellationToken,
@@ -72,7 +74,8 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let live = Live::default();
+    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), live.clone(), verifier);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();
@@ -81,7 +84,7 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
     let client = client.expect("a client");
-    Served { store, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
+    Served { store, reader, telemetry, live, address, client, cancel, server, thread, _folder: folder }
 }
 
 impl Served {

@@ -1,0 +1,29 @@
+"""Serves a guide's sample receiver as it stands: serve.py FILE. Prints `listening PORT`, then whatever the sample prints.
+
+The samples are fragments: what they leave out (an app, a helper, the port) is put in here.
+"""
+
+import logging
+import runpy
+import socket
+import sys
+
+import uvicorn
+from flask import Flask, request
+from werkzeug.serving import make_server
+
+
+def main():
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    given = {"app": Flask("sample"), "request": request, "send_alert": lambda event: print("alert", event, flush=True)}
+    sample = runpy.run_path(sys.argv[1], init_globals=given)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print("listening", listener.getsockname()[1], flush=True)
+    if isinstance(sample["app"], Flask):
+        make_server("127.0.0.1", 0, sample["app"], fd=listener.fileno()).serve_forever()
+    else:
+        server = uvicorn.Server(uvicorn.Config(sample["app"], log_level="warning"))
+        server.run(sockets=[listener])
+
+
+main()
