@@ -52,11 +52,6 @@ impl Program {
         program
     }
 
-    /// The data folder.
-    pub(crate) fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
-    }
-
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         read(&self.folder.path().join("log"))

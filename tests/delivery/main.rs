@@ -4,8 +4,11 @@
 
 mod agent;
 mod argus;
+mod guide;
 mod kill;
+mod log_level;
 mod receiver;
+mod receivers;
 mod sending;
 mod whole_agent;
 

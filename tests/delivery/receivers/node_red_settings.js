@@ -2,6 +2,7 @@
 module.exports = {
   uiHost: "127.0.0.1",
   httpAdminRoot: false,
+  credentialSecret: false,
   telemetry: { enabled: false, updateNotification: false },
   logging: { console: { level: "info", metrics: false, audit: false } },
 };
