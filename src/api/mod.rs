@@ -1,4 +1,5 @@
-//! The agent over HTTP: events, pictures, cameras, messages, health, metrics, the request inspector, and the page for people.
+//! The agent over HTTP: events, pictures, cameras and what they see, messages, health, metrics, the request inspector, and the
+//! page for people.
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
@@ -19,11 +20,11 @@ mod events;
 mod guard;
 mod health;
 mod inspector;
-mod live;
 mod page;
 mod query;
 mod reach;
 mod reply;
+mod stream;
 mod thumbnail;
 mod wire;
 
@@ -141,8 +142,8 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
         ("/api/v1/cameras", get(cameras::list)),
         ("/api/v1/cameras/{id}", get(cameras::one)),
-        ("/api/v1/cameras/{id}/snapshot", get(live::snapshot)),
-        ("/api/v1/cameras/{id}/stream", get(live::stream)),
+        ("/api/v1/cameras/{id}/snapshot", get(stream::snapshot)),
+        ("/api/v1/cameras/{id}/stream", get(stream::stream)),
         ("/api/v1/webhook-deliveries", get(deliveries::list)),
         ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),

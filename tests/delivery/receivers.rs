@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use porchlight::model::DeliveryStatus;
 
-use crate::agent::{Agent, RULE_NAME, config, event};
+use crate::agent::{Agent, RULE_NAME, config, event, new};
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/delivery/receivers")
@@ -85,7 +85,7 @@ impl Drop for Peer {
 fn deliver(url: &str, more: &str) -> Option<u16> {
     let folder = tempfile::tempdir().unwrap();
     let agent = Agent::start(folder.path(), &config(&[("hook", url)], more));
-    agent.commit(&event(), &["hook"]);
+    agent.store.commit_blocking(new(&event(), &["hook"], Some(b"jpeg"))).unwrap();
     let delivery = agent.delivery("hook", DeliveryStatus::Success);
     let status = agent.attempts(&delivery).last().and_then(|attempt| attempt.status_code);
     agent.stop();
@@ -142,7 +142,7 @@ fn s1_31_the_guides_flask_receiver_verifies_our_signature() {
     assert_eq!(deliver(&url, ""), Some(200));
     // The same receiver refuses what is signed with another secret: it does look.
     let folder = tempfile::tempdir().unwrap();
-    let mut other = config(&[("hook", &url)], "");
+    let mut other = config(&[("hook", &url)], "retry_schedule_s = [0.05]");
     other.webhooks[0].secret = Some("another-secret".to_owned().into());
     let agent = Agent::start(folder.path(), &other);
     agent.commit(&event(), &["hook"]);
