@@ -26,9 +26,7 @@ pub(super) async fn one(
     identity: Identity,
     PathId(id): PathId<String>,
 ) -> Result<Json<CameraRow>, Failure> {
-    let camera = find(&state, &id).filter(|status| identity.may_see(status.camera.customer.as_deref()));
-    let camera = camera.ok_or_else(|| Failure::NotFound("there is no such camera".to_owned()))?;
-    Ok(Json(camera.into()))
+    Ok(Json(visible(&state, &identity, &id)?.into()))
 }
 
 /// The cameras that are there for this identity.
@@ -44,4 +42,11 @@ pub(super) fn find(state: &ApiState, id: &str) -> Option<CameraStatus> {
         status.camera.slug.as_str() == id || uuid.is_some_and(|uuid| status.camera.uuid == uuid)
     };
     state.0.telemetry.cameras.all().into_iter().find(is_it)
+}
+
+/// The same, unless it is another customer's.
+pub(super) fn visible(state: &ApiState, identity: &Identity, id: &str) -> Result<CameraStatus, Failure> {
+    find(state, id)
+        .filter(|status| identity.may_see(status.camera.customer.as_deref()))
+        .ok_or_else(|| Failure::NotFound("there is no such camera".to_owned()))
 }

@@ -1,4 +1,5 @@
-//! The agent over HTTP: events, pictures, cameras, messages, health, metrics, the request inspector, and the page for people.
+//! The agent over HTTP: events, pictures, cameras and what they see, messages, health, metrics, the request inspector, and the
+//! page for people.
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
@@ -32,6 +33,7 @@ mod query;
 mod reach;
 mod reply;
 mod system;
+mod stream;
 mod thumbnail;
 mod webhooks;
 mod webhook_health;
@@ -53,6 +55,7 @@ use tower_http::normalize_path::NormalizePath;
 use crate::config::{self, Config, Inbound, Outbound};
 use crate::delivery::Health;
 use crate::model::PictureLinks;
+use crate::live::Live;
 use crate::publish::Publisher;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
@@ -72,6 +75,8 @@ use reply::Failure;
 pub struct Services {
     /// Decides who is let in.
     pub access: Access,
+    /// Shows what cameras see.
+    pub live: Live,
     /// Takes what others report.
     pub publisher: Publisher,
     /// Changes webhooks.
@@ -89,6 +94,7 @@ struct Shared {
     reader: Reader,
     telemetry: Arc<Telemetry>,
     access: Access,
+    live: Live,
     pictures: PictureLinks,
     webhooks: Manager,
     inspector: Option<Inspector>,
@@ -112,11 +118,12 @@ impl ApiState {
         services: Services,
     ) -> Self {
         reach::warn_if_local(config);
-        let Services { access, publisher, webhooks, health } = services;
+        let Services { access, live, publisher, webhooks, health } = services;
         Self(Arc::new(Shared {
             reader,
             telemetry,
             access,
+            live,
             pictures: config.api.pictures.clone(),
             webhooks,
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
@@ -159,7 +166,7 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ApiError> {
     TcpListener::bind(listen).await.map_err(|source| ApiError::Bind { listen, source })
 }
 
-/// Answers requests until `cancel`, then finishes those under way; how long that may take is the caller's to bound.
+/// Answers requests until `cancel`, then finishes those under way; clients that do not take their answer are left.
 pub async fn serve(
     listener: TcpListener,
     state: ApiState,
@@ -170,7 +177,7 @@ pub async fn serve(
     // router, so that both forms are one route for everything behind it.
     let service = NormalizePath::trim_trailing_slash(router);
     let service = ServiceExt::<Request>::into_make_service_with_connect_info::<connection::Client>(service);
-    axum::serve(connection::Bounded::new(listener), service)
+    axum::serve(connection::Bounded::new(listener, cancel.clone()), service)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
         .map_err(ApiError::Serve)
@@ -204,6 +211,8 @@ fn router(state: ApiState) -> Router {
         .route("/ws/events", get(live::connect))
         .route("/api/v1/cameras", get(cameras::list))
         .route("/api/v1/cameras/{id}", get(cameras::one))
+        .route("/api/v1/cameras/{id}/snapshot", get(stream::snapshot))
+        .route("/api/v1/cameras/{id}/stream", get(stream::stream))
         .route("/api/v1/system", get(system::system))
         .route("/api/v1/webhooks/{id}/health", get(webhook_health::health))
         .route("/api/v1/webhook-deliveries", get(deliveries::list))

@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Incomplete,
     /// 503: no slot or no answer in time.
     Busy,
+    /// 503: what it is about is not there now; another time it may be.
+    Unavailable(String),
     /// 500; the log says why.
     Internal,
 }
@@ -114,9 +116,10 @@ impl IntoResponse for Failure {
             }
             Self::Forbidden(detail) => detail_of(StatusCode::FORBIDDEN, &detail),
             Self::Incomplete => detail_of(StatusCode::BAD_REQUEST, "the body did not arrive"),
-            Self::Busy => {
+            Self::Busy => Self::Unavailable("busy; try again".to_owned()).into_response(),
+            Self::Unavailable(detail) => {
                 let later = [(header::RETRY_AFTER, "5")];
-                (later, detail_of(StatusCode::SERVICE_UNAVAILABLE, "busy; try again")).into_response()
+                (later, detail_of(StatusCode::SERVICE_UNAVAILABLE, &detail)).into_response()
             }
             Self::Internal => {
                 detail_of(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more")

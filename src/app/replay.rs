@@ -16,6 +16,7 @@ use super::pipeline::{CameraInput, Pipeline, load_detector};
 use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::{Examiner, WhenFull};
+use crate::live::Live;
 use crate::model::{CameraState, Captured, Event, Picture};
 use crate::telemetry::{CameraLabel, CameraStatus, Telemetry, peak_rss_bytes, process_cpu};
 
@@ -56,8 +57,9 @@ impl Replay {
         let cancel = CancellationToken::new();
         let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received });
         let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
+        let (cameras, nobody) = (vec![input], Live::default());
         let pipeline =
-            Pipeline::start(&self.config, vec![input], WhenFull::Wait, examiner, &self.telemetry, sink)?;
+            Pipeline::start(&self.config, cameras, WhenFull::Wait, examiner, &self.telemetry, &nobody, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);
         self.examiner =

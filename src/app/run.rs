@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
+use crate::live::Live;
 use crate::model::{Event, Picture};
 use crate::publish::Publisher;
 use crate::store::{Reader, Store, StoreThread, Tokens};
@@ -58,7 +59,9 @@ async fn supervise(config: &Config) -> Result<()> {
     let verifier = inspector_verifier(config);
     let tokens = Tokens::open(&config.data_dir)?;
     first_token(config, &tokens)?;
+    let live = Live::default();
     let services_of_api = Services {
+        live: live.clone(),
         access: Access::new(&config.api, tokens, publisher.clone()),
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
@@ -84,7 +87,7 @@ async fn supervise(config: &Config) -> Result<()> {
 
     let (cameras, captures) = open_cameras(config, &telemetry);
     let sink = publish_with(publisher);
-    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, sink)?;
+    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, &live, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));

@@ -14,7 +14,7 @@ use crate::model::{DeliveryId, Scope, WebhookId};
     after_help = "Start with `porchlight check --config FILE`; it names everything that is wrong, with key and line."
 )]
 pub(super) struct Args {
-    /// Log level: error, warn, info, debug, trace; one area louder: "info,delivery=debug"
+    /// Log level: error, warn, info, debug, trace; one area louder: "info,delivery=debug"; else LOG_LEVEL is asked
     #[arg(long, global = true, value_name = "LEVEL", env = "PORCHLIGHT_LOG")]
     pub(super) log: Option<String>,
     #[command(subcommand)]

@@ -36,7 +36,11 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
-    let log = args.log.as_deref();
+    let log = args.log.or_else(|| {
+        let word = std::env::var("LOG_LEVEL").ok()?;
+        telemetry::conventional_level(&word).map(str::to_owned)
+    });
+    let log = log.as_deref();
     match args.command {
         Command::Run(args) => {
             let config = Config::load(&args.config)?;

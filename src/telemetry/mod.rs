@@ -9,7 +9,7 @@ mod metrics;
 mod work;
 
 pub use board::{CameraBoard, CameraStatus};
-pub use log::{LevelError, init as init_logging};
+pub use log::{LevelError, conventional_level, init as init_logging};
 pub use metrics::{CameraLabel, DropLabels, Metrics, WebhookLabels};
 pub use work::{Busy, Stage, StageCost, Worker, peak_rss_bytes, process_cpu, thread_cpu};
 

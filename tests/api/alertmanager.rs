@@ -9,7 +9,7 @@ use porchlight::telemetry::{CameraLabel, WebhookLabels};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::log::{logged, record_log};
+use crate::common::{logged, record_log};
 use crate::rig::{Served, serve};
 
 const EXAMPLE: &str = include_str!("../../config/examples/alertmanager.yml");

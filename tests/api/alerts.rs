@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::log::{logged, record_log};
+use crate::common::{logged, record_log};
 use crate::rig::{Answer, Served, serve};
 
 const PATH: &str = "/api/webhooks/alerts";

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::log::{logged, record_log};
+use crate::common::{logged, record_log};
 use crate::rig::{NOON, Served, event, serve, serve_guarded};
 
 const NOBODY: &str = "loopback_scopes = []";

@@ -4,8 +4,8 @@
 
 mod alertmanager;
 mod alerts;
-mod connections;
 mod auth;
+mod connections;
 mod customers;
 mod event_types;
 mod first_start;
@@ -13,8 +13,6 @@ mod ingest;
 mod inspector;
 mod lists;
 mod live;
-#[path = "../common/log.rs"]
-mod log;
 mod page;
 mod pictures;
 mod receiver;
@@ -26,5 +24,9 @@ mod secrets;
 mod signed;
 mod slashes;
 mod state;
+mod stream;
 mod trials;
 mod webhooks;
+
+#[path = "../common/mod.rs"]
+mod common;

@@ -7,6 +7,7 @@ use porchlight::api::{self, Access, ApiError, ApiState, Services};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
 use porchlight::delivery::{Health, Registry};
+use porchlight::live::Live;
 use porchlight::model::{
     Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, Scopes, UtcMillis, WebhookId,
 };
@@ -33,6 +34,7 @@ pub(crate) struct Served {
     pub(crate) webhooks: Manager,
     pub(crate) registry: Registry,
     pub(crate) publisher: Publisher,
+    pub(crate) live: Live,
     pub(crate) address: String,
     pub(crate) tokens: Tokens,
     client: reqwest::Client,
@@ -99,7 +101,9 @@ async fn serve_api(api: &str, more: &str) -> Served {
     let tokens = Tokens::open(folder.path()).expect("the same folder");
     let (webhooks, registry, publisher) =
         Manager::open(&config, store.clone(), &reader).unwrap_or_else(|error| panic!("{error}"));
+    let live = Live::default();
     let services = Services {
+        live: live.clone(),
         access: Access::new(&config.api, tokens.clone(), publisher.clone()),
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
@@ -121,6 +125,7 @@ async fn serve_api(api: &str, more: &str) -> Served {
         webhooks,
         registry,
         publisher,
+        live,
         address,
         tokens,
         client,
@@ -129,6 +134,7 @@ async fn serve_api(api: &str, more: &str) -> Served {
         thread,
         folder,
     }
+    Served { store, reader, telemetry, live, address, client, cancel, server, thread, _folder: folder }
 }
 
 impl Served {

@@ -7,7 +7,7 @@ use porchlight::store::picture_key;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::log::{logged, record_log};
+use crate::common::{logged, record_log};
 use crate::rig::{BASE, NOON, Served, event, jpeg, serve_guarded};
 
 const SIGNED: &str = "thumbnail_urls = \"signed\"\nloopback_scopes = []";

@@ -17,6 +17,8 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "lib" | "model" => &[],
         "config" | "telemetry" | "pixels" => &["model"],
         "inference" | "store" => &["model", "config", "telemetry"],
+        // Between decode and those who watch, neither of which may know the other.
+        "live" => &["model", "pixels"],
         stage if STAGES.contains(&stage) => &["model", "config", "telemetry", "pixels", "inference"],
         "delivery" | "mqtt" | "web" => &["model", "config", "telemetry", "store", "pixels"],
         // Rules decide, the store commits: the only place where the two meet.
@@ -24,7 +26,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         // Where the file, the store, the rules and delivery meet about one thing: the set of webhooks.
         "webhooks" => &["model", "config", "telemetry", "store", "publish", "delivery", "rules"],
         "api" => {
-            &["model", "config", "telemetry", "store", "pixels", "publish", "delivery", "webhooks", "web"]
+            &["model", "config", "telemetry", "store", "pixels", "live", "publish", "delivery", "webhooks", "web"]
         }
         // The only one that sees two stages.
         "app" => &[
@@ -33,6 +35,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "telemetry",
             "pixels",
             "inference",
+            "live",
             "store",
             "publish",
             "delivery",

@@ -5,9 +5,12 @@
 mod agent;
 mod argus;
 mod formats;
+mod guide;
 mod kill;
+mod log_level;
 mod reach;
 mod receiver;
+mod receivers;
 mod rendered;
 mod sending;
 mod services;
