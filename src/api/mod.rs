@@ -32,11 +32,11 @@ mod page;
 mod query;
 mod reach;
 mod reply;
-mod system;
 mod stream;
+mod system;
 mod thumbnail;
-mod webhooks;
 mod webhook_health;
+mod webhooks;
 mod wire;
 
 use std::net::SocketAddr;
@@ -54,8 +54,8 @@ use tower_http::normalize_path::NormalizePath;
 
 use crate::config::{self, Config, Inbound, Outbound};
 use crate::delivery::Health;
-use crate::model::PictureLinks;
 use crate::live::Live;
+use crate::model::PictureLinks;
 use crate::publish::Publisher;
 use crate::store::{Reader, StoreError};
 use crate::telemetry::Telemetry;
@@ -146,7 +146,8 @@ impl ApiState {
         let reader = match &identity.customer {
             None => self.0.reader.clone(),
             Some(customer) => {
-                let webhooks: Vec<_> = self.webhooks(identity).iter().map(|webhook| webhook.id.clone()).collect();
+                let webhooks: Vec<_> =
+                    self.webhooks(identity).iter().map(|webhook| webhook.id.clone()).collect();
                 self.0.reader.of_customer(customer, &webhooks)
             }
         };

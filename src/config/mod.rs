@@ -5,8 +5,8 @@
 
 mod cameras;
 mod coco;
-mod json;
 mod inbound;
+mod json;
 mod manifest;
 mod outbound;
 mod problem;

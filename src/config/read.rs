@@ -18,8 +18,8 @@ use super::section::{Section, hint};
 use super::webhook::aliases::canonical_file;
 use super::webhook::read::{rule, webhook};
 use super::{
-    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
-    Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
+    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner,
+    Problem, Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
 };
 use crate::model::{CameraSlug, Label, PictureLinks, Scope, WebhookId};
 

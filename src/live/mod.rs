@@ -222,6 +222,7 @@ mod tests {
             slug: slug(),
             name: "Yard".to_owned(),
             source_type: SourceType::File,
+            customer: None,
         };
         let planes = [vec![90; width * height], vec![128; width * height / 4], vec![128; width * height / 4]];
         let captured = Captured { at: Instant::now(), utc: UtcMillis(1_795_348_800_000) };

@@ -28,8 +28,8 @@ mod prune;
 mod reader;
 mod retention;
 mod rows;
-mod webhooks;
 mod tokens;
+mod webhooks;
 mod writer;
 
 #[cfg(test)]
@@ -39,5 +39,5 @@ pub use commit::{Outcome, Receipt};
 pub use error::StoreError;
 pub use handle::{Store, StoreHandle, StoreThread};
 pub use reader::{DeliveryFilter, EventFilter, Page, PictureFile, Reader};
-pub use webhooks::StoredWebhook;
 pub use tokens::{TokenCheck, Tokens, picture_key, write_private};
+pub use webhooks::StoredWebhook;

@@ -134,7 +134,6 @@ async fn serve_api(api: &str, more: &str) -> Served {
         thread,
         folder,
     }
-    Served { store, reader, telemetry, live, address, client, cancel, server, thread, _folder: folder }
 }
 
 impl Served {

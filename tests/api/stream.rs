@@ -28,8 +28,13 @@ impl Shooting {
     fn begin(live: &Live) -> Self {
         let slug = CameraSlug::parse("yard").expect("a slug");
         let offers = live.camera(slug.clone());
-        let camera =
-            Camera { uuid: Uuid::from_u128(3), slug, name: "Yard".into(), source_type: SourceType::File };
+        let camera = Camera {
+            uuid: Uuid::from_u128(3),
+            slug,
+            name: "Yard".into(),
+            source_type: SourceType::File,
+            customer: None,
+        };
         let stop = Arc::new(AtomicBool::new(false));
         let (camera, stopped) = (Arc::new(camera), Arc::clone(&stop));
         let thread = std::thread::spawn(move || shoot(&camera, &offers, &stopped));

@@ -25,9 +25,18 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "publish" => &["model", "config", "telemetry", "rules", "store"],
         // Where the file, the store, the rules and delivery meet about one thing: the set of webhooks.
         "webhooks" => &["model", "config", "telemetry", "store", "publish", "delivery", "rules"],
-        "api" => {
-            &["model", "config", "telemetry", "store", "pixels", "live", "publish", "delivery", "webhooks", "web"]
-        }
+        "api" => &[
+            "model",
+            "config",
+            "telemetry",
+            "store",
+            "pixels",
+            "live",
+            "publish",
+            "delivery",
+            "webhooks",
+            "web",
+        ],
         // The only one that sees two stages.
         "app" => &[
             "model",
