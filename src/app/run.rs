@@ -109,7 +109,8 @@ async fn supervise(config: &Config) -> Result<()> {
         () = signals.any() => bail!("stopped at once by a second signal"),
         () = tokio::time::sleep(DRAIN) => bail!("draining took longer than {DRAIN:?}; stopped"),
     };
-    drop(store);
+    // The last handles: the store ends when nobody can ask it for anything.
+    drop((store, webhooks));
     let stored = tokio::task::block_in_place(|| store_thread.join());
     let stored = stored.map_err(|_| anyhow::anyhow!("the store failed"))?.context("the store failed");
     stored.and(drained).and(reason)

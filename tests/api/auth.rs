@@ -250,8 +250,11 @@ async fn programs_on_this_machine_may_read_and_bring_in_and_nothing_else() {
     let served = serve_guarded("", INSPECTOR).await;
     assert_eq!(status(&served, None, &Method::GET, "/api/v1/events").await, StatusCode::OK);
     assert_eq!(status(&served, None, &Method::GET, "/").await, StatusCode::OK);
-    // Ingest has no handler here; what matters is that it is not a 401.
-    assert_eq!(status(&served, None, &Method::POST, "/api/v1/events").await, StatusCode::METHOD_NOT_ALLOWED);
+    // It is let in, and then there is nothing in it.
+    assert_eq!(
+        status(&served, None, &Method::POST, "/api/v1/events").await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     for (method, path) in [(Method::DELETE, "/api/v1/webhook-test/logs"), (Method::GET, "/api/v1/tokens")] {
         assert_eq!(status(&served, None, &method, path).await, StatusCode::UNAUTHORIZED, "{path}");
     }
