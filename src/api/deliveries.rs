@@ -9,7 +9,7 @@ use super::events::MAX_LIMIT;
 use super::query::{self, Complaint, PathId, Query};
 use super::reply::Failure;
 use super::wire::{AttemptRow, DeliveryRow, List, list as wire_list};
-use crate::model::{DeliveryId, DeliveryStatus, WebhookId};
+use crate::model::{CameraSlug, DeliveryId, DeliveryStatus, EventType, WebhookId};
 use crate::store::DeliveryFilter;
 
 /// Messages of a page, unless asked otherwise.
@@ -25,6 +25,10 @@ pub(super) async fn list(
         status: query.take("status", status),
         webhook: query.take("webhook", webhook),
         event: query.take("event", query::uuid),
+        kind: query.take("event_type", |text| Ok(EventType::parse(text))),
+        camera: query.take("camera", camera),
+        since: query.take("since", query::time),
+        until: query.take("until", query::time),
         before: query.take("cursor", query::uuid),
     };
     query.finish()?;
@@ -53,6 +57,10 @@ pub(super) async fn attempts(
 fn status(text: &str) -> Result<DeliveryStatus, Complaint> {
     use DeliveryStatus::{Failed, Pending, Retrying, Success};
     query::word(text, [Pending, Retrying, Success, Failed], DeliveryStatus::as_str)
+}
+
+fn camera(text: &str) -> Result<CameraSlug, Complaint> {
+    CameraSlug::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
 }
 
 fn webhook(text: &str) -> Result<WebhookId, Complaint> {

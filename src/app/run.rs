@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +54,8 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let registry = Registry::new(webhooks);
-    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
+    let notices = operator_events(publisher.clone());
+    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
     services.spawn(service("delivery", delivering));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
@@ -84,6 +86,19 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let stored = tokio::task::block_in_place(|| store_thread.join());
     let stored = stored.map_err(|_| anyhow::anyhow!("the store failed"))?.context("the store failed");
     stored.and(drained).and(reason)
+}
+
+/// Where delivery tells the operator what it has to say. Ends with its last sender.
+fn operator_events(publisher: Publisher) -> mpsc::Sender<Event> {
+    let (sender, mut events) = mpsc::channel(64);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Err(error) = publisher.publish(event, None).await {
+                tracing::warn!(%error, "an event for the operator is lost");
+            }
+        }
+    });
+    sender
 }
 
 /// Events that were open when the agent was killed end when they were last heard of.

@@ -12,8 +12,8 @@ use super::cameras::camera;
 use super::section::{Report, Section, hint};
 use super::webhook::read::{rule, webhook};
 use super::{
-    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
-    RuleConfig, Store, Track, WebhookConfig,
+    Api, CameraConfig, Config, DEFAULTS, Detect, Durability, Events, Inspector, Log, LogFormat, Models,
+    Problem, QueueFull, QueueLimits, RuleConfig, Store, Track, WebhookConfig,
 };
 use crate::model::{CameraSlug, Label, WebhookId};
 
@@ -175,6 +175,17 @@ fn store(section: Section<'_>) -> Store {
         pictures_keep: days("pictures_keep_days"),
         max_pictures_bytes: megabytes("max_pictures_mb"),
         min_free_bytes: megabytes("min_free_mb"),
+        max_events: section.whole("max_events", 1..=1 << 40),
+        durability: section
+            .choice("durability", &[("strict", Durability::Strict), ("relaxed", Durability::Relaxed)]),
+        queue: QueueLimits {
+            max_rows: section.whole("queue_max_rows", 1..=1 << 40),
+            max_bytes: megabytes("queue_max_mb"),
+            when_full: section.choice(
+                "queue_when_full",
+                &[("reject", QueueFull::Reject), ("drop_oldest", QueueFull::DropOldest)],
+            ),
+        },
     };
     section.finish();
     store

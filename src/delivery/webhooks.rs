@@ -9,7 +9,7 @@ use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 
 use super::{Payload, Signer};
-use crate::config::{Config, Problem, WebhookConfig};
+use crate::config::{BatchConfig, Config, Problem, WebhookConfig};
 use crate::model::WebhookId;
 
 /// Idle connections are closed before common servers do it (Node and uvicorn after 5 s): a request into a connection that is just
@@ -38,6 +38,8 @@ pub(super) struct Webhook {
     pub(super) signer: Signer,
     pub(super) timeout: Duration,
     pub(super) retry_schedule: Vec<Duration>,
+    /// Only for formats whose bodies hold several events.
+    pub(super) batch: Option<BatchConfig>,
     pub(super) client: reqwest::Client,
 }
 
@@ -87,6 +89,7 @@ fn compile(config: &WebhookConfig) -> Result<Webhook, KeyAndMessage> {
         headers,
         timeout: config.timeout.unwrap_or(payload.timeout()),
         retry_schedule: config.retry.schedule.clone().unwrap_or_else(|| payload.retry_schedule().to_vec()),
+        batch: config.batch.clone().filter(|_| payload.takes_several()),
         payload,
         signer,
         client,

@@ -72,6 +72,10 @@ pub struct Metrics {
     pub delivery_latency: Histogram,
     /// Messages waiting.
     pub delivery_queue_depth: Gauge,
+    /// Messages given up because the queue was full.
+    pub delivery_dropped: Counter,
+    /// Requests that waited for a rate limit.
+    pub delivery_rate_limited: Counter,
 }
 
 impl Default for Metrics {
@@ -93,6 +97,8 @@ impl Default for Metrics {
             delivery_attempts: Family::default(),
             delivery_latency: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0]),
             delivery_queue_depth: Gauge::default(),
+            delivery_dropped: Counter::default(),
+            delivery_rate_limited: Counter::default(),
         };
         metrics.register();
         metrics
@@ -120,6 +126,10 @@ impl Metrics {
         let latency = self.delivery_latency.clone();
         r.register_with_unit("delivery_latency", "Commit to first request", Unit::Seconds, latency);
         r.register("delivery_queue_depth", "Messages waiting", self.delivery_queue_depth.clone());
+        let dropped = self.delivery_dropped.clone();
+        r.register("delivery_dropped", "Messages given up: the queue was full", dropped);
+        let limited = self.delivery_rate_limited.clone();
+        r.register("delivery_rate_limited", "Requests postponed by a rate limit", limited);
     }
 
     /// Counts a picture or packet that nobody will look at.

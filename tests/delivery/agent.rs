@@ -13,6 +13,7 @@ use porchlight::model::{
 use porchlight::store::{DeliveryFilter, Reader, Store, StoreHandle, StoreThread};
 use porchlight::telemetry::Telemetry;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -34,6 +35,9 @@ pub(crate) struct Agent {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) registry: Registry,
+    /// What the operator would be told.
+    pub(crate) notices: mpsc::Receiver<Event>,
     thread: StoreThread,
     runtime: tokio::runtime::Runtime,
     cancel: CancellationToken,
@@ -52,10 +56,11 @@ impl Agent {
             .expect("a runtime");
         let cancel = CancellationToken::new();
         let webhooks = Webhooks::compile(config).expect("valid webhooks");
+        let (registry, (notices, received)) = (Registry::new(webhooks), mpsc::channel(100));
         let delivery =
-            delivery::run(Registry::new(webhooks), store.clone(), Arc::clone(&telemetry), cancel.clone());
+            delivery::run(registry.clone(), store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
         let delivery = runtime.spawn(delivery);
-        Self { store, reader, telemetry, thread, runtime, cancel, delivery }
+        Self { store, reader, telemetry, registry, notices: received, thread, runtime, cancel, delivery }
     }
 
     /// Commits a state for these webhooks.

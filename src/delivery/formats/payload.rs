@@ -61,6 +61,12 @@ impl Payload {
         Ok(Rendered { body, content_type, content_encoding: None })
     }
 
+    /// Whether a body can hold several events.
+    #[must_use]
+    pub fn takes_several(&self) -> bool {
+        false
+    }
+
     /// Whether pictures have to be read for it.
     #[must_use]
     pub fn wants_thumbnail(&self) -> bool {
