@@ -8,8 +8,9 @@ use super::ApiState;
 use super::events::MAX_LIMIT;
 use super::query::{self, Complaint, PathId, Query};
 use super::reply::Failure;
+use super::steering::webhook;
 use super::wire::{AttemptRow, DeliveryRow, List, list as wire_list};
-use crate::model::{CameraSlug, DeliveryId, DeliveryStatus, EventType, WebhookId};
+use crate::model::{CameraSlug, DeliveryId, DeliveryStatus, EventType};
 use crate::store::DeliveryFilter;
 
 /// Messages of a page, unless asked otherwise.
@@ -61,10 +62,6 @@ fn status(text: &str) -> Result<DeliveryStatus, Complaint> {
 
 fn camera(text: &str) -> Result<CameraSlug, Complaint> {
     CameraSlug::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
-}
-
-fn webhook(text: &str) -> Result<WebhookId, Complaint> {
-    WebhookId::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
 }
 
 fn unknown() -> Failure {

@@ -2,7 +2,7 @@
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
-//! like is decided in [`crate::web`]. Nothing here changes anything but the inspector's own memory.
+//! like is decided in [`crate::web`]. What changes the outbox is in [`steering`]; nothing else is changed but the inspector's own memory.
 //!
 //! Everything that comes in is foreign: it is answered with 4xx and a sentence, never with a panic. Everything that goes out is
 //! for whoever can reach the port, as there is no login: no address of a camera or a receiver, and no secret.
@@ -13,6 +13,7 @@
 
 mod cameras;
 mod connection;
+mod dead_letters;
 mod deliveries;
 mod error;
 mod events;
@@ -23,6 +24,8 @@ mod page;
 mod query;
 mod reach;
 mod reply;
+mod stats;
+mod steering;
 mod thumbnail;
 mod wire;
 
@@ -39,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::model::WebhookId;
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, StoreError, StoreHandle};
 use crate::telemetry::Telemetry;
 
 pub use error::ApiError;
@@ -55,6 +58,7 @@ pub struct ApiState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     reader: Reader,
+    store: StoreHandle,
     telemetry: Arc<Telemetry>,
     /// How others reach this agent; begins every picture's address.
     base_url: String,
@@ -75,7 +79,13 @@ struct WebhookRow {
 impl ApiState {
     /// `verifier` judges the signatures of what the inspector receives.
     #[must_use]
-    pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+    pub fn new(
+        config: &Config,
+        reader: Reader,
+        store: StoreHandle,
+        telemetry: Arc<Telemetry>,
+        verifier: Verifier,
+    ) -> Self {
         reach::warn_if_local(config);
         let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
             id: webhook.id.clone(),
@@ -84,6 +94,7 @@ impl ApiState {
         });
         Self(Arc::new(Shared {
             reader,
+            store,
             telemetry,
             base_url: config.api.public_base_url.clone(),
             webhooks: webhooks.collect(),
@@ -134,6 +145,15 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/webhook-deliveries", get(deliveries::list)),
         ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),
+        ("/api/v1/webhook-deliveries/{id}/retry", post(steering::retry)),
+        ("/api/v1/webhook-deliveries/{id}/cancel", post(steering::cancel)),
+        ("/api/v1/webhooks/stats", get(stats::all)),
+        ("/api/v1/webhooks/{id}/stats", get(stats::one)),
+        ("/api/v1/webhooks/{id}/recover", post(steering::recover)),
+        ("/api/v1/webhooks/dead-letter", get(dead_letters::list).delete(steering::forget)),
+        ("/api/v1/webhooks/dead-letter/replay", post(steering::replay)),
+        ("/api/v1/webhooks/dead-letter/{id}", get(dead_letters::one).delete(steering::forget_one)),
+        ("/api/v1/webhooks/dead-letter/{id}/replay", post(steering::replay_one)),
     ] {
         limited = with_and_without_slash(limited, path, methods);
     }

@@ -13,6 +13,8 @@ use serde_json::json;
 pub(super) enum Failure {
     /// 404, with what there is not.
     NotFound(String),
+    /// 409, with what is in the way.
+    Conflict(String),
     /// 422, with everything that is wrong with the request.
     Invalid(Vec<Wrong>),
     /// 413, with the limit.
@@ -56,6 +58,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound(detail) => detail_of(StatusCode::NOT_FOUND, &detail),
+            Self::Conflict(detail) => detail_of(StatusCode::CONFLICT, &detail),
             Self::Invalid(wrong) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": wrong}))).into_response()
             }

@@ -51,7 +51,8 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
+    let state =
+        ApiState::new(config, reader, store.clone(), Arc::clone(&telemetry), inspector_verifier(config));
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let registry = Registry::new(webhooks);
     let notices = operator_events(publisher.clone());

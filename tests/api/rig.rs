@@ -72,7 +72,7 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let state = ApiState::new(&config, reader.clone(), store.clone(), Arc::clone(&telemetry), verifier);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();

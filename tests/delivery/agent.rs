@@ -10,7 +10,7 @@ use porchlight::model::{
     Attempt, Delivery, DeliveryStatus, Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef,
     UtcMillis, WebhookId,
 };
-use porchlight::store::{DeliveryFilter, Reader, Store, StoreHandle, StoreThread};
+use porchlight::store::{DeliveryFilter, Reader, Steer, Steered, Store, StoreHandle, StoreThread};
 use porchlight::telemetry::Telemetry;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -83,6 +83,22 @@ impl Agent {
             assert!(began.elapsed() < Duration::from_secs(10), "no {status:?} among {found:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Changes the outbox by hand.
+    pub(crate) fn steer(&self, steer: Steer) -> Steered {
+        self.block_on(self.store.steer(steer)).expect("the store runs")
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
     }
 
     pub(crate) fn attempts(&self, delivery: &Delivery) -> Vec<Attempt> {

@@ -5,5 +5,7 @@
 mod agent;
 mod argus;
 mod kill;
+mod policy;
 mod receiver;
 mod sending;
+mod steering;
