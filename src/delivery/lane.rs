@@ -229,9 +229,13 @@ impl Lane {
         }
     }
 
-    /// A request has ended.
-    pub(super) fn ended(&mut self, messages: &[DueDelivery]) {
+    /// A request has ended. Its messages go on blocking those behind them until [`Self::unblock`].
+    pub(super) fn ended(&mut self) {
         self.running = self.running.saturating_sub(1);
+    }
+
+    /// These messages are over, or back in their places.
+    pub(super) fn unblock(&mut self, messages: &[DueDelivery]) {
         let order = self.order();
         for due in messages {
             self.busy.remove(&key(order, due));
@@ -308,7 +312,7 @@ impl Lane {
 
     /// A request that failed is repeated as it was; others are filled, or wait for company for a while.
     fn pick_batch(&self, batch: &BatchConfig, at: UtcMillis) -> Result<usize, Option<Duration>> {
-        let Some(first) = self.ready.front() else { return Err(None) };
+        let Some(first) = self.ready.front().filter(|_| self.busy.is_empty()) else { return Err(None) };
         if let Some(until) = first.delivery.hold_until.filter(|until| *until > at) {
             return Err(Some(until.since(at)));
         }
@@ -345,3 +349,7 @@ fn key(order: Order, due: &DueDelivery) -> Key {
         Order::PerCamera => due.event.camera.as_ref().map(|camera| camera.id.clone()),
     }
 }
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

@@ -221,7 +221,8 @@ impl Engine {
                     Next::Send(messages) => {
                         if !self.means.store.lease(lane.webhook.id(), &ids(&messages)) {
                             // Somebody changed the queue a moment ago; the ring is on its way.
-                            lane.ended(&messages);
+                            lane.ended();
+                            lane.unblock(&messages);
                             lane.breaker.abandon();
                             lane.put_back(messages);
                             lane.forget();
@@ -316,10 +317,11 @@ impl Engine {
             self.unwritten.extend(self.verdicts.judge(&mut lane, landed));
             return;
         };
-        lane.ended(&landed.messages);
+        lane.ended();
         lane.put_back(left_over);
         if landed.sent.is_none() {
             lane.breaker.abandon();
+            lane.unblock(&landed.messages);
             self.means.store.release(&ids(&landed.messages));
         }
         self.unwritten.extend(self.verdicts.judge(lane, landed));
@@ -355,7 +357,9 @@ impl Engine {
         for one in written.into_iter().rev() {
             if let Some(lane) = self.lanes.iter_mut().find(|lane| *lane.webhook.id() == one.webhook) {
                 lane.written(one.delivery, one.due_again);
-                lane.put_back(one.again.into_iter().map(|due| *due).collect());
+                let again: Vec<DueDelivery> = one.again.into_iter().map(|due| *due).collect();
+                lane.unblock(&again);
+                lane.put_back(again);
             }
         }
     }

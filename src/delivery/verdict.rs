@@ -68,6 +68,15 @@ impl Verdicts {
         let fallback = config.fallback.is_some() && !once;
         count(lane, sent, verdict, landed.messages.len(), fallback);
         let keeps_order = lane.keeps_order();
+        // What will be sent again blocks those behind it until it is back in its place.
+        let comes_back = match verdict {
+            Verdict::Delivered => false,
+            Verdict::Retry(_) => true,
+            Verdict::Failed(why) => fallback && why != GiveUp::Invalid,
+        };
+        if !comes_back {
+            lane.unblock(&landed.messages);
+        }
         let Landed { messages, batch, sent, .. } = landed;
         let Some(Sent { attempt, .. }) = sent else { return Vec::new() };
         let judged = messages.into_iter().map(|due| {

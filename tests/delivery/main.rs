@@ -5,6 +5,9 @@
 mod agent;
 mod argus;
 mod kill;
+#[path = "../common/log.rs"]
+mod log;
+mod log_lines;
 mod policy;
 mod receiver;
 mod sending;
