@@ -86,8 +86,7 @@ fn rate(folder: &Path, messages: usize) {
     let cancel = CancellationToken::new();
     let (notices, _received) = tokio::sync::mpsc::channel(1);
     let registry = Registry::new(Webhooks::compile(&config).unwrap());
-    let delivering =
-        delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
+    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
     let delivering = runtime.spawn(delivering);
     while telemetry.metrics.delivery_queue_depth.get() > 0 {
         std::thread::sleep(Duration::from_millis(2));
@@ -127,8 +126,7 @@ fn restart(folder: &Path) {
     let cancel = CancellationToken::new();
     let (notices, _received) = tokio::sync::mpsc::channel(1);
     let registry = Registry::new(Webhooks::compile(&config).unwrap());
-    let delivering =
-        delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
+    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
     let delivering = runtime.spawn(delivering);
     receiver.first();
     let first = began.elapsed();

@@ -79,7 +79,7 @@ pub(super) enum Next {
     /// One request with these.
     Send(Vec<DueDelivery>),
     /// Too old to be of use.
-    Expired(DueDelivery),
+    Expired(Box<DueDelivery>),
     /// Nothing before this time has passed; `None`: before something happens.
     Wait(Option<Duration>),
 }
@@ -183,7 +183,7 @@ impl Lane {
     /// The next thing to do. What is returned is taken out of the lane.
     pub(super) fn next(&mut self, at: UtcMillis, now: Instant) -> Next {
         if let Some(expired) = self.expired(at) {
-            return Next::Expired(expired);
+            return Next::Expired(Box::new(expired));
         }
         if self.running >= self.at_once() {
             return Next::Wait(None);

@@ -214,7 +214,7 @@ impl Engine {
                     }
                     Next::Expired(due) => {
                         if self.means.store.lease(lane.webhook.id(), &[due.delivery.id]) {
-                            self.unwritten.push(self.verdicts.expired(lane, due, at));
+                            self.unwritten.push(self.verdicts.expired(lane, *due, at));
                         }
                         true
                     }

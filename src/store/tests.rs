@@ -261,7 +261,7 @@ fn a_message_is_due_until_it_is_delivered_or_given_up() {
             Outcome::Failed(letter) => {
                 Outcome::Failed(Box::new(DeadLetter { delivery: waiting.id, ..*letter }))
             }
-            other => other,
+            Outcome::Delivered | Outcome::Retry { .. } | Outcome::Fallback => outcome,
         };
         let finished = Finished { delivery: waiting.id, attempt: Some(attempt(1)), outcome };
         runtime.block_on(store.handle.finish(vec![finished])).expect("written");

@@ -199,7 +199,6 @@ impl Writer {
 
     /// Said on entry and, once there is room again, on recovery.
     fn say_if_full(&mut self, dropped: u64) {
-        self.telemetry.metrics.delivery_dropped.inc_by(dropped);
         if dropped > 0 && self.dropped == 0 {
             let (rows, bytes) = (self.room.rows, self.room.bytes);
             tracing::error!(rows, bytes, "the queue is full: messages are given up");
@@ -263,6 +262,7 @@ impl Writer {
                 queued.extend(new.webhooks);
                 changed.extend(new.robbed);
                 *dropped += new.dropped;
+                self.telemetry.metrics.delivery_dropped.inc_by(new.dropped);
                 let _ = reply.send(receipt);
             }
             (Job::Finish(_, reply), Done::Finish) | (Job::Save(_, reply), Done::Save) => {

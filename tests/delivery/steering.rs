@@ -222,7 +222,7 @@ fn s3_15_s5_23_statistics_carry_the_guides_names_and_a_true_mean() {
     let began = Instant::now();
     let stats = loop {
         let stats = served.get("/api/v1/webhooks/stats");
-        if stats["failed_deliveries"] == 1 && stats["queue_size"] == 0 {
+        if stats["dead_letters"] == 1 && stats["queue_size"] == 0 {
             break stats;
         }
         assert!(began.elapsed() < Duration::from_secs(10), "{stats}");
