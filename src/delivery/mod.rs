@@ -23,12 +23,13 @@ mod notice;
 mod reconcile;
 mod registry;
 mod report;
+mod run;
 mod send;
 mod verdict;
 mod webhooks;
 
 pub use classify::{Answer, Policy, Verdict, classify};
 pub use formats::{Format, Message, Payload, RenderError, Rendered, Signer, verify};
-pub use reconcile::{DeliveryError, run};
 pub use registry::Registry;
+pub use run::{DeliveryError, run};
 pub use webhooks::Webhooks;

@@ -1,4 +1,4 @@
-//! The loop: fill the lanes from the store, start requests where there is room, write down what they came to.
+//! One pass of the loop: fill the lanes from the store, start requests where there is room, write down what they came to.
 //!
 //! Nothing in the loop waits for a disk or a receiver. Reading, requests and writing run beside it, one reading and one writing at a
 //! time: what comes in meanwhile goes into the next transaction together. A request's place is free again as soon as its answer is
@@ -8,19 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
 
 use super::attempt::{Landed, Means, attempt};
 use super::lane::{Lane, Next, Question, Reading};
 use super::notice::Notices;
-use super::registry::Registry;
+use super::run::DeliveryError;
 use super::verdict::{Verdicts, Written};
 use super::webhooks::Webhooks;
-use crate::model::{DeliveryId, DueDelivery, Event, UtcMillis, WebhookId, WebhookState};
-use crate::store::{Finished, Reader, StoreError, StoreHandle};
-use crate::telemetry::{Stage, Telemetry};
+use crate::model::{DeliveryId, DueDelivery, UtcMillis, WebhookId, WebhookState};
+use crate::store::{Finished, Reader, StoreError};
+use crate::telemetry::Telemetry;
 
 /// Looks at least this often, in case a clock jumped or a ring was lost.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
@@ -33,63 +31,9 @@ const MAX_UNWRITTEN: usize = 2048;
 /// The numbers in the webhooks' states are written down this often.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why delivery ended although nobody asked it to.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
-    /// The store failed or ended first.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A request's task panicked, which is a bug.
-    #[error("a delivery task ended unexpectedly: {0}")]
-    Task(#[from] JoinError),
-}
-
-/// Delivers until `cancel`. Then requests on their way are abandoned (their rows stay due) and answers that are in are written
-/// down, so the store has to live longer than this. What the operator has to know goes to `notices` as events; when nobody takes
-/// them they are dropped, with a line in the log.
-pub async fn run(
-    registry: Registry,
-    store: StoreHandle,
-    telemetry: Arc<Telemetry>,
-    notices: mpsc::Sender<Event>,
-    cancel: CancellationToken,
-) -> Result<(), DeliveryError> {
-    let mut changes = registry.changes();
-    let webhooks = Arc::clone(&changes.borrow_and_update());
-    let wake_up = store.wake_up();
-    let means = Means {
-        worker: telemetry.worker(Stage::Delivery, "delivery"),
-        store,
-        cancel: cancel.clone(),
-        base: Arc::clone(&webhooks.public_base_url),
-    };
-    let mut engine = Engine::new(Arc::new(means), Arc::clone(&telemetry), Notices(notices));
-    engine.follow(&webhooks).await?;
-    drop(webhooks);
-    telemetry.webhooks.set_running(true);
-    while !cancel.is_cancelled() {
-        engine.heed_rings().await?;
-        let wait = engine.pass();
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = wake_up.notified() => {}
-            // The registry lives in this function: it cannot be gone.
-            Ok(()) = changes.changed() => {
-                let webhooks = Arc::clone(&changes.borrow_and_update());
-                engine.follow(&webhooks).await?;
-            }
-            () = tokio::time::sleep(wait) => {}
-            done = engine.event() => done?,
-        }
-        engine.events_at_hand()?;
-    }
-    telemetry.webhooks.set_running(false);
-    engine.end().await
-}
-
 /// Everything that is under way.
 #[derive(Debug)]
-struct Engine {
+pub(super) struct Engine {
     means: Arc<Means>,
     telemetry: Arc<Telemetry>,
     lanes: Vec<Lane>,
@@ -108,7 +52,7 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(means: Arc<Means>, telemetry: Arc<Telemetry>, notices: Notices) -> Self {
+    pub(super) fn new(means: Arc<Means>, telemetry: Arc<Telemetry>, notices: Notices) -> Self {
         let verdicts = Verdicts::new(notices, Arc::clone(&telemetry), Arc::clone(&means.base));
         Self {
             means,
@@ -128,7 +72,7 @@ impl Engine {
     }
 
     /// A lane for each enabled webhook; those that were there before keep what they know.
-    async fn follow(&mut self, webhooks: &Webhooks) -> Result<(), DeliveryError> {
+    pub(super) async fn follow(&mut self, webhooks: &Webhooks) -> Result<(), DeliveryError> {
         let abandoned = self.means.store.abandon_unknown(webhooks.known.clone()).await?;
         if abandoned > 0 {
             tracing::warn!(messages = abandoned, "given up: their webhooks are gone");
@@ -160,7 +104,7 @@ impl Engine {
     }
 
     /// What the store has told since the last pass.
-    async fn heed_rings(&mut self) -> Result<(), DeliveryError> {
+    pub(super) async fn heed_rings(&mut self) -> Result<(), DeliveryError> {
         let rings = self.means.store.rings();
         if rings.dropped > 0 && !self.queue_is_full {
             self.verdicts.notices.queue_full(rings.dropped);
@@ -185,7 +129,7 @@ impl Engine {
     }
 
     /// Starts whatever can be started. Returns how long nothing more can, unless something happens.
-    fn pass(&mut self) -> Duration {
+    pub(super) fn pass(&mut self) -> Duration {
         let mut wait = LOOK_INTERVAL;
         self.start_requests(&mut wait);
         self.start_reading(&mut wait);
@@ -283,7 +227,7 @@ impl Engine {
     }
 
     /// The next thing that has ended.
-    async fn event(&mut self) -> Result<(), DeliveryError> {
+    pub(super) async fn event(&mut self) -> Result<(), DeliveryError> {
         tokio::select! {
             Some(landed) = self.requests.join_next() => self.land(landed?),
             Some(reading) = self.readings.join_next() => self.read(reading?),
@@ -294,7 +238,7 @@ impl Engine {
     }
 
     /// Everything else that has ended meanwhile: it goes into the same pass.
-    fn events_at_hand(&mut self) -> Result<(), DeliveryError> {
+    pub(super) fn events_at_hand(&mut self) -> Result<(), DeliveryError> {
         while let Some(landed) = self.requests.try_join_next() {
             self.land(landed?);
         }
@@ -386,7 +330,7 @@ impl Engine {
     }
 
     /// Abandons what is on its way and writes down what is known.
-    async fn end(mut self) -> Result<(), DeliveryError> {
+    pub(super) async fn end(mut self) -> Result<(), DeliveryError> {
         while let Some(landed) = self.requests.join_next().await {
             self.land(landed?);
         }
