@@ -49,7 +49,9 @@ fn without_a_command_it_says_what_there_is() {
     let output = porchlight(folder().path(), &[]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    for command in ["run", "check", "replay", "detect", "models", "outbox", "token", "webhook", "completions", "man"] {
+    for command in
+        ["run", "check", "replay", "detect", "models", "outbox", "token", "webhook", "completions", "man"]
+    {
         assert!(said.lines().any(|line| line.trim_start().starts_with(command)), "{command}:\n{said}");
     }
 }

@@ -67,7 +67,8 @@ pub(super) async fn receive(
     let ingested = report.finish(ingested)?;
 
     // What one customer calls an event says nothing about another's.
-    let realm = identity.customer.as_ref().map_or_else(String::new, |customer| format!("customer/{customer}/"));
+    let realm =
+        identity.customer.as_ref().map_or_else(String::new, |customer| format!("customer/{customer}/"));
     let keyed = ingested.iter().enumerate().map(|(index, new)| Reported {
         // Whoever belongs to a customer reports of this customer's things.
         event: match &identity.customer {

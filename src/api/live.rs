@@ -118,7 +118,8 @@ impl Listener {
     async fn catch_up(&mut self, mut id: EventId, mut seq: u32) -> Result<HashSet<(EventId, u32)>, End> {
         let mut told = HashSet::new();
         loop {
-            let page = self.state.read(&self.identity, move |reader| reader.states_after(id, seq, PAGE)).await;
+            let page =
+                self.state.read(&self.identity, move |reader| reader.states_after(id, seq, PAGE)).await;
             let page = page.map_err(|_| End::Failed)?;
             for event in &page {
                 self.tell(event).await?;

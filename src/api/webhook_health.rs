@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::auth::Identity;
 use super::ApiState;
+use super::auth::Identity;
 use super::query::PathId;
 use super::reply::Failure;
 use crate::delivery::{Look, Seen};

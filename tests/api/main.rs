@@ -4,8 +4,8 @@
 
 mod alertmanager;
 mod alerts;
-mod connections;
 mod auth;
+mod connections;
 mod customers;
 mod event_types;
 mod first_start;

@@ -22,8 +22,9 @@ pub(in crate::api) async fn explain(
     PathId(id): PathId<EventId>,
 ) -> Result<Json<Value>, Failure> {
     let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
-    let found = state
-        .read(&identity, move |reader| Ok((reader.event_states(id)?, reader.deliveries(&filter, MAX_MESSAGES)?.items)));
+    let found = state.read(&identity, move |reader| {
+        Ok((reader.event_states(id)?, reader.deliveries(&filter, MAX_MESSAGES)?.items))
+    });
     let (states, messages) = found.await?;
     let last = states.last().ok_or_else(events::unknown)?;
     let set = state.webhooks(&identity);

@@ -171,8 +171,9 @@ impl Roots {
 
 /// A key of an object, or undefined.
 fn field(value: &Value, name: &str) -> Value {
-    match value.kind() {
-        ValueKind::Map => value.get_attr(name).unwrap_or(Value::UNDEFINED),
-        _ => Value::UNDEFINED,
+    if value.kind() == ValueKind::Map {
+        value.get_attr(name).unwrap_or(Value::UNDEFINED)
+    } else {
+        Value::UNDEFINED
     }
 }
