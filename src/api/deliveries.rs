@@ -9,8 +9,9 @@ use super::auth::Identity;
 use super::events::MAX_LIMIT;
 use super::query::{self, Complaint, PathId, Query};
 use super::reply::Failure;
+use super::steering::webhook;
 use super::wire::{AttemptRow, DeliveryRow, List, list as wire_list};
-use crate::model::{DeliveryId, DeliveryStatus, WebhookId};
+use crate::model::{CameraSlug, DeliveryId, DeliveryStatus, EventType};
 use crate::store::DeliveryFilter;
 
 /// Messages of a page, unless asked otherwise.
@@ -27,6 +28,10 @@ pub(super) async fn list(
         status: query.take("status", status),
         webhook: query.take("webhook", webhook),
         event: query.take("event", query::uuid),
+        kind: query.take("event_type", |text| Ok(EventType::parse(text))),
+        camera: query.take("camera", camera),
+        since: query.take("since", query::time),
+        until: query.take("until", query::time),
         before: query.take("cursor", query::uuid),
     };
     query.finish()?;
@@ -59,8 +64,8 @@ fn status(text: &str) -> Result<DeliveryStatus, Complaint> {
     query::word(text, [Pending, Retrying, Success, Failed], DeliveryStatus::as_str)
 }
 
-fn webhook(text: &str) -> Result<WebhookId, Complaint> {
-    WebhookId::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
+fn camera(text: &str) -> Result<CameraSlug, Complaint> {
+    CameraSlug::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
 }
 
 fn unknown() -> Failure {

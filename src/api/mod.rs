@@ -4,7 +4,7 @@
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
 //! like is decided in [`crate::web`]. What others report goes through [`crate::publish`]. What may be changed are webhooks
-//! ([`webhooks`]), tokens ([`auth`]) and the inspector's own memory.
+//! ([`webhooks`]), the outbox ([`steering`]), tokens ([`auth`]) and the inspector's own memory.
 //!
 //! Everything that comes in is foreign: [`auth`] decides whether it may, and what is wrong is answered with 4xx and a sentence,
 //! never with a panic. Nothing that goes out holds the address of a camera or a receiver, or a secret.
@@ -19,6 +19,7 @@ mod auth;
 mod body;
 mod cameras;
 mod connection;
+mod dead_letters;
 mod deliveries;
 mod error;
 mod event_types;
@@ -32,6 +33,8 @@ mod page;
 mod query;
 mod reach;
 mod reply;
+mod stats;
+mod steering;
 mod stream;
 mod system;
 mod thumbnail;
@@ -57,7 +60,7 @@ use crate::delivery::Health;
 use crate::live::Live;
 use crate::model::PictureLinks;
 use crate::publish::Publisher;
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, StoreError, StoreHandle};
 use crate::telemetry::Telemetry;
 use crate::webhooks::{Entry, Manager};
 
@@ -83,6 +86,8 @@ pub struct Services {
     pub webhooks: Manager,
     /// Knows which receivers answer.
     pub health: Health,
+    /// Changes the outbox.
+    pub store: StoreHandle,
 }
 
 /// What the handlers look at. Cheap to clone.
@@ -92,6 +97,7 @@ pub struct ApiState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     reader: Reader,
+    store: StoreHandle,
     telemetry: Arc<Telemetry>,
     access: Access,
     live: Live,
@@ -118,9 +124,10 @@ impl ApiState {
         services: Services,
     ) -> Self {
         reach::warn_if_local(config);
-        let Services { access, live, publisher, webhooks, health } = services;
+        let Services { access, live, publisher, webhooks, health, store } = services;
         Self(Arc::new(Shared {
             reader,
+            store,
             telemetry,
             access,
             live,
@@ -219,6 +226,15 @@ fn router(state: ApiState) -> Router {
         .route("/api/v1/webhook-deliveries", get(deliveries::list))
         .route("/api/v1/webhook-deliveries/{id}", get(deliveries::one))
         .route("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts))
+        .route("/api/v1/webhook-deliveries/{id}/retry", post(steering::retry))
+        .route("/api/v1/webhook-deliveries/{id}/cancel", post(steering::cancel))
+        .route("/api/v1/webhooks/stats", get(stats::all))
+        .route("/api/v1/webhooks/{id}/stats", get(stats::one))
+        .route("/api/v1/webhooks/{id}/recover", post(steering::recover))
+        .route("/api/v1/webhooks/dead-letter", get(dead_letters::list).delete(steering::forget))
+        .route("/api/v1/webhooks/dead-letter/replay", post(steering::replay))
+        .route("/api/v1/webhooks/dead-letter/{id}", get(dead_letters::one).delete(steering::forget_one))
+        .route("/api/v1/webhooks/dead-letter/{id}/replay", post(steering::replay_one))
         .route("/api/v1/tokens", get(auth::tokens::list).post(auth::tokens::create))
         .route("/api/v1/tokens/{id}", delete(auth::tokens::revoke));
     for (path, methods) in webhooks::routes() {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, Event, EventId, Offline, SourceType,
+    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, Event, EventId, Offline, SourceType, Trigger,
     UtcMillis,
 };
 use crate::store::Page;
@@ -88,7 +88,9 @@ pub(super) struct DeliveryRow {
     attempts: u32,
     created_at: UtcMillis,
     next_at: Option<UtcMillis>,
-    last_error: Option<String>,
+    trigger: Trigger,
+    error_message: Option<String>,
+    error_code: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,8 +110,11 @@ impl From<Delivery> for DeliveryRow {
             status: delivery.status,
             attempts: delivery.attempts,
             created_at: delivery.created_at,
-            next_at: delivery.next_at,
-            last_error: delivery.last_error,
+            // What keeps its place in an order waits all the same.
+            next_at: delivery.next_at.max(delivery.hold_until.filter(|_| delivery.next_at.is_some())),
+            trigger: delivery.trigger,
+            error_message: delivery.last_error,
+            error_code: delivery.error_code,
         }
     }
 }
@@ -118,6 +123,8 @@ impl From<Delivery> for DeliveryRow {
 #[derive(Debug, Serialize)]
 pub(super) struct AttemptRow {
     number: u32,
+    trigger: Trigger,
+    fallback: bool,
     started_at: UtcMillis,
     duration_ms: u64,
     status_code: Option<u16>,
@@ -130,6 +137,8 @@ impl From<Attempt> for AttemptRow {
     fn from(attempt: Attempt) -> Self {
         Self {
             number: attempt.number,
+            trigger: attempt.trigger,
+            fallback: attempt.fallback,
             started_at: attempt.started_at,
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             status_code: attempt.status_code,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,7 @@ async fn supervise(config: &Config) -> Result<()> {
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
         health: health.clone(),
+        store: store.clone(),
     };
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, services_of_api);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
@@ -74,7 +76,8 @@ async fn supervise(config: &Config) -> Result<()> {
         looking.await;
         anyhow::Ok(())
     }));
-    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
+    let notices = operator_events(publisher.clone());
+    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
     services.spawn(service("delivery", delivering));
     let reporting = report(
         config.clone(),
@@ -114,6 +117,19 @@ async fn supervise(config: &Config) -> Result<()> {
     let stored = tokio::task::block_in_place(|| store_thread.join());
     let stored = stored.map_err(|_| anyhow::anyhow!("the store failed"))?.context("the store failed");
     stored.and(drained).and(reason)
+}
+
+/// Where delivery tells the operator what it has to say. Ends with its last sender.
+fn operator_events(publisher: Publisher) -> mpsc::Sender<Event> {
+    let (sender, mut events) = mpsc::channel(64);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Err(error) = publisher.publish(event, None).await {
+                tracing::warn!(%error, "an event for the operator is lost");
+            }
+        }
+    });
+    sender
 }
 
 /// Events that were open when the agent was killed end when they were last heard of.

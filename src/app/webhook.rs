@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::config::{Config, HttpMethod, SignatureConfig};
 use crate::delivery::{Message, Payload, Signer};
-use crate::model::{Delivery, DeliveryId, DeliveryStatus, Event, EventId, EventType, RuleRef, UtcMillis};
+use crate::model::{Delivery, Event, EventId, EventType, RuleRef, Trigger, UtcMillis};
 use crate::rules::Rules;
 use crate::store::Reader;
 
@@ -64,19 +64,8 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
     let planned = Rules::new(config).plan(event).into_iter().find(|planned| planned.webhook == hook.id);
     // An event that the webhook would not get is shown as if it did.
     let own = || RuleRef { id: hook_id(webhook), name: hook.name.clone() };
-    let now = UtcMillis::now();
-    let delivery = Delivery {
-        id: DeliveryId::new(now),
-        event_id: event.id,
-        seq: event.seq,
-        webhook: hook.id.clone(),
-        rule: planned.map_or_else(own, |planned| planned.rule),
-        status: DeliveryStatus::Pending,
-        attempts: 0,
-        created_at: now,
-        next_at: Some(now),
-        last_error: None,
-    };
+    let rule = planned.map_or_else(own, |planned| planned.rule);
+    let delivery = Delivery::new(event, hook.id.clone(), rule, Trigger::Test);
     let picture = match payload.wants_thumbnail() {
         true => {
             Reader::open(&config.data_dir).and_then(|reader| reader.picture_content(event.id)).ok().flatten()
@@ -93,7 +82,7 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
         add("content-encoding", encoding);
     }
     add("webhook-id", &delivery.message_id());
-    for (name, value) in signer.headers(&delivery.message_id(), now, &rendered.body) {
+    for (name, value) in signer.headers(&delivery.message_id(), UtcMillis::now(), &rendered.body) {
         add(name.as_str(), value.to_str().unwrap_or_default());
     }
     Ok(Preview {

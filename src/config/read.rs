@@ -18,8 +18,8 @@ use super::section::{Section, hint};
 use super::webhook::aliases::canonical_file;
 use super::webhook::read::{rule, webhook};
 use super::{
-    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner,
-    Problem, Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
+    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Durability, Events, Inspector, Log, LogFormat, Models,
+    Owner, Problem, QueueFull, QueueLimits, Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
 };
 use crate::model::{CameraSlug, Label, PictureLinks, Scope, WebhookId};
 
@@ -213,6 +213,17 @@ fn store(section: Section<'_>) -> Store {
         pictures_keep: days("pictures_keep_days"),
         max_pictures_bytes: megabytes("max_pictures_mb"),
         min_free_bytes: megabytes("min_free_mb"),
+        max_events: section.whole("max_events", 1..=1 << 40),
+        durability: section
+            .choice("durability", &[("strict", Durability::Strict), ("relaxed", Durability::Relaxed)]),
+        queue: QueueLimits {
+            max_rows: section.whole("queue_max_rows", 1..=1 << 40),
+            max_bytes: megabytes("queue_max_mb"),
+            when_full: section.choice(
+                "queue_when_full",
+                &[("reject", QueueFull::Reject), ("drop_oldest", QueueFull::DropOldest)],
+            ),
+        },
     };
     section.finish();
     store

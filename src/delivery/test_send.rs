@@ -7,11 +7,11 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 
 use super::failure::Failure;
-use super::send::{Sent, send};
+use super::send::{Request, Sent, send};
 use super::webhooks::{Webhook, Webhooks};
 use super::{Message, Rendered};
 use crate::config::{Config, WebhookConfig};
-use crate::model::{Attempt, DueDelivery, UtcMillis};
+use crate::model::{Attempt, DueDelivery, Trigger, UtcMillis};
 
 /// What a trial came to.
 #[derive(Debug)]
@@ -28,9 +28,10 @@ pub async fn send_once(config: &Config, webhook: &WebhookConfig, due: DueDeliver
         Ok(webhook) => webhook,
         Err(message) => return failed("configuration", message),
     };
-    let message = Message { delivery: &due.delivery, event: &due.event, thumbnail: None };
+    let event = config.api.pictures.fill_in(due.event.clone());
+    let message = Message { delivery: &due.delivery, event: &event, thumbnail: None };
     match webhook.payload.render(&[message], &config.api.public_base_url) {
-        Ok(rendered) => trial(send(&webhook, &due, rendered).await),
+        Ok(rendered) => trial(&webhook, &due, rendered).await,
         Err(error) => failed("render_error", error.to_string()),
     }
 }
@@ -51,7 +52,7 @@ pub async fn send_json(
         content_type: HeaderValue::from_static("application/json"),
         content_encoding: None,
     };
-    trial(send(&webhook, &due, rendered).await)
+    trial(&webhook, &due, rendered).await
 }
 
 fn compile(config: &Config, webhook: &WebhookConfig) -> Result<Arc<Webhook>, String> {
@@ -63,14 +64,26 @@ fn compile(config: &Config, webhook: &WebhookConfig) -> Result<Arc<Webhook>, Str
     compiled.enabled.into_iter().next().ok_or_else(|| "there is no webhook".to_owned())
 }
 
-fn trial(sent: Sent) -> Trial {
-    Trial { attempt: sent.attempt, response_body: sent.response_body }
+async fn trial(webhook: &Webhook, due: &DueDelivery, rendered: Rendered) -> Trial {
+    let request = Request {
+        webhook,
+        fallback: false,
+        webhook_id: due.delivery.message_id(),
+        delivery_id: due.delivery.id.uuid(),
+        number: 1,
+        trigger: Trigger::Test,
+        rendered,
+    };
+    let Sent { attempt, response_body, .. } = send(request).await;
+    Trial { attempt, response_body }
 }
 
 fn failed(code: &'static str, message: String) -> Trial {
     let failure = Failure::new(code, message);
     let attempt = Attempt {
         number: 1,
+        trigger: Trigger::Test,
+        fallback: false,
         started_at: UtcMillis::now(),
         duration: Duration::ZERO,
         status_code: None,

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::client::{Client, Clients, KeyAndMessage};
 use super::{Payload, Signer};
-use crate::config::{Config, Problem, WebhookConfig};
+use crate::config::{BatchConfig, Config, Problem, WebhookConfig};
 use crate::model::{PictureLinks, WebhookId};
 
 /// Every webhook, compiled.
@@ -35,7 +35,11 @@ pub(super) struct Webhook {
     pub(super) signer: Signer,
     pub(super) timeout: Duration,
     pub(super) retry_schedule: Vec<Duration>,
+    /// Only for formats whose bodies hold several events.
+    pub(super) batch: Option<BatchConfig>,
     pub(super) client: Client,
+    /// Of the address that gets what the webhook's own does not take.
+    pub(super) fallback: Option<Client>,
 }
 
 impl Webhook {
@@ -101,14 +105,18 @@ fn compile(config: &WebhookConfig, clients: &Clients) -> Result<Webhook, KeyAndM
     let signer = Signer::compile(config)?;
     let headers = headers(config)?;
     let client = clients.client(config, &config.url)?;
+    let in_fallback = |(key, message)| (if key == "url" { "fallback_url" } else { key }, message);
+    let fallback = config.fallback.as_ref().map(|url| clients.client(config, url).map_err(in_fallback));
     Ok(Webhook {
         host: config.url.host_str().unwrap_or_default().to_owned(),
         headers,
         timeout: config.timeout.unwrap_or(payload.timeout()),
         retry_schedule: config.retry.pauses(payload.retry_schedule()),
+        batch: payload.batch().cloned(),
         payload,
         signer,
         client,
+        fallback: fallback.transpose()?,
         config: Arc::new(config.clone()),
     })
 }

@@ -23,7 +23,8 @@ mod track;
 pub use access::{ApiToken, Scope, Scopes};
 pub use camera::{Camera, CameraState, Offline, SourceType};
 pub use delivery::{
-    Attempt, Delivery, DeliveryStatus, DueDelivery, NewEvent, Picture, PlannedDelivery, RuleRef,
+    Attempt, DeadLetter, Delivery, DeliveryStatus, Disabled, DueDelivery, GiveUp, NewEvent, Picture,
+    PlannedDelivery, RuleRef, Trigger, WebhookState,
 };
 pub use detection::{Detection, Examination, Focus, MotionReport, Observation};
 pub use event::{

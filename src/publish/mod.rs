@@ -90,7 +90,12 @@ impl Publisher {
     }
 
     fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
-        let deliveries = self.rules().plan(&event);
+        let mut deliveries = self.rules().plan(&event);
+        if event.kind.as_str().starts_with("webhook.") {
+            // A webhook is not told of its own failures: it would not take the news either.
+            let about = event.data.get("webhook_id").and_then(serde_json::Value::as_str);
+            deliveries.retain(|planned| Some(planned.webhook.as_str()) != about);
+        }
         NewEvent { event, deliveries, picture, key: None }
     }
 

@@ -1,12 +1,12 @@
-//! What goes into a transaction: one state of an event with its messages, or the result of a request.
+//! What goes into a transaction when something happened: one state of an event with its messages.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::pictures::Written;
+use super::queue::{self, Queued};
+use super::signals::Signals;
 use super::{alerts, rows};
-use crate::model::{
-    Attempt, DeliveryId, DeliveryStatus, Event, EventId, PlannedDelivery, Thumbnail, UtcMillis, WebhookId,
-};
+use crate::model::{Event, EventId, PlannedDelivery, Thumbnail, UtcMillis};
 
 /// The answer to a commit: the state as it is on the disk.
 #[derive(Debug, Clone)]
@@ -17,34 +17,6 @@ pub struct Receipt {
     pub deliveries: usize,
     /// The same `(id, seq)` had been committed before; nothing was changed.
     pub duplicate: bool,
-}
-
-/// What follows from a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Delivered,
-    /// Again at that time.
-    Retry(UtcMillis),
-    /// Given up.
-    Failed,
-}
-
-impl Outcome {
-    fn status(self) -> DeliveryStatus {
-        match self {
-            Self::Delivered => DeliveryStatus::Success,
-            Self::Retry(_) => DeliveryStatus::Retrying,
-            Self::Failed => DeliveryStatus::Failed,
-        }
-    }
-
-    fn next_at(self) -> Option<i64> {
-        match self {
-            Self::Retry(at) => Some(at.0),
-            Self::Delivered | Self::Failed => None,
-        }
-    }
 }
 
 /// A state whose picture is on the disk already.
@@ -64,6 +36,8 @@ pub(super) struct Inserted {
     pub(super) obsolete: Option<String>,
     /// Growth of all pictures together.
     pub(super) picture_bytes: i64,
+    /// What was queued.
+    pub(super) queued: Queued,
 }
 
 pub(super) fn is_known(connection: &Connection, event: EventId, seq: u32) -> rusqlite::Result<bool> {
@@ -106,6 +80,8 @@ fn current(connection: &Connection, event: EventId) -> rusqlite::Result<Option<C
 pub(super) fn insert(
     connection: &Connection,
     new: &PreparedEvent,
+    room: &mut queue::Room,
+    signals: &Signals,
     now: UtcMillis,
 ) -> rusqlite::Result<Inserted> {
     let id = new.event.id.uuid().into_bytes();
@@ -118,7 +94,7 @@ pub(super) fn insert(
     if let Some(known) = known {
         let event = stored(connection, known, seq)?.unwrap_or_else(|| new.event.clone());
         let receipt = Receipt { event, deliveries: 0, duplicate: true };
-        return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0 });
+        return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0, queued: Queued::default() });
     }
     let current = current(connection, new.event.id)?;
     let is_latest = current.as_ref().is_none_or(|current| current.seq < seq);
@@ -133,22 +109,23 @@ pub(super) fn insert(
     };
     let obsolete = obsolete.filter(|old| picture.as_ref().is_none_or(|kept| kept.path != old.path));
     upsert(connection, &event, picture.as_ref(), now)?;
+    let body = rows::event_json(&event);
     connection
         .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id, seq, now.0, rows::event_json(&event)])?;
+        .execute(params![id, seq, now.0, body])?;
     if let Some(key) = key {
         let sql = "INSERT INTO event_key (key, event_id) VALUES (?1, ?2)";
         connection.prepare_cached(sql)?.execute(params![key, id])?;
     }
     alerts::note(connection, &event)?;
-    let deliveries = queue(connection, &event, &new.deliveries, now)?;
+    let queued = queue::insert(connection, &event, body.len(), &new.deliveries, room, signals, now)?;
 
     let bytes = |picture: &Option<Written>| {
         picture.as_ref().map_or(0, |picture| i64::try_from(picture.bytes).unwrap_or(i64::MAX))
     };
     let picture_bytes = bytes(&picture) - bytes(&before);
-    let receipt = Receipt { event, deliveries, duplicate: false };
-    Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes })
+    let receipt = Receipt { event, deliveries: queued.webhooks.len(), duplicate: false };
+    Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes, queued })
 }
 
 /// An event says what its picture's digest is, and has no thumbnail when there is no picture.
@@ -194,86 +171,4 @@ fn upsert(
         event.customer,
     ])?;
     Ok(())
-}
-
-fn queue(
-    connection: &Connection,
-    event: &Event,
-    deliveries: &[PlannedDelivery],
-    now: UtcMillis,
-) -> rusqlite::Result<usize> {
-    let sql = "INSERT INTO delivery (id, event_id, seq, webhook, rule_id, rule_name, status, created_at, next_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?7) \
-               ON CONFLICT (event_id, seq, webhook) DO NOTHING";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut queued = 0;
-    for planned in deliveries {
-        queued += statement.execute(params![
-            DeliveryId::new(now).uuid().into_bytes(),
-            event.id.uuid().into_bytes(),
-            event.seq,
-            planned.webhook.as_str(),
-            planned.rule.id.into_bytes(),
-            planned.rule.name,
-            now.0,
-        ])?;
-    }
-    Ok(queued)
-}
-
-/// Writes down a request and what follows from it. Returns how many messages ended by it: 1 or 0.
-pub(super) fn finish(
-    connection: &Connection,
-    delivery: DeliveryId,
-    attempt: &Attempt,
-    outcome: Outcome,
-) -> rusqlite::Result<usize> {
-    let id = delivery.uuid().into_bytes();
-    let error = attempt.error_message.as_ref().or(attempt.error_code.as_ref());
-    let sql = "UPDATE delivery SET status = ?2, attempts = ?3, next_at = ?4, last_error = ?5 \
-               WHERE id = ?1 AND next_at IS NOT NULL";
-    let status = outcome.status().as_str();
-    let updated = connection.prepare_cached(sql)?.execute(params![
-        id,
-        status,
-        attempt.number,
-        outcome.next_at(),
-        error
-    ])?;
-    if updated == 0 {
-        return Ok(0);
-    }
-    insert_attempt(connection, delivery, attempt)?;
-    Ok(usize::from(outcome.next_at().is_none()))
-}
-
-pub(super) fn insert_attempt(
-    connection: &Connection,
-    delivery: DeliveryId,
-    attempt: &Attempt,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO attempt (delivery_id, number, started_at, duration_ms, status_code, \
-                                    error_code, error_message, response_body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
-    connection.prepare_cached(sql)?.execute(params![
-        delivery.uuid().into_bytes(),
-        attempt.number,
-        attempt.started_at.0,
-        i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
-        attempt.status_code,
-        attempt.error_code,
-        attempt.error_message,
-        attempt.response_body,
-    ])?;
-    Ok(())
-}
-
-/// Gives up what waits for webhooks that are not in the configuration any more. Returns how many messages.
-pub(super) fn abandon(connection: &Connection, known: &[WebhookId]) -> rusqlite::Result<usize> {
-    let names: Vec<&str> = known.iter().map(WebhookId::as_str).collect();
-    let names = serde_json::to_string(&names).expect("a list of words is JSON");
-    let sql = "UPDATE delivery SET status = 'failed', next_at = NULL, \
-                   last_error = 'the webhook is no longer in the configuration' \
-               WHERE next_at IS NOT NULL AND webhook NOT IN (SELECT value FROM json_each(?1))";
-    connection.execute(sql, [names])
 }

@@ -1,18 +1,14 @@
-//! Reading beside the writer: lists for people, and the outbox for delivery. Every query is short and walks an index.
+//! Reading beside the writer: events and their pictures. The outbox is read in [`super::outbox`]. Every query is short and walks an index.
 //!
 //! Calls block for a read (tens of microseconds, more for long lists); tasks go through `spawn_blocking`.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{StoreError, database, rows};
-use crate::model::{
-    Attempt, CameraSlug, Delivery, DeliveryId, DeliveryStatus, DueDelivery, Event, EventId, EventState,
-    EventType, Label, UtcMillis, WebhookId,
-};
+use crate::model::{CameraSlug, Event, EventId, EventState, EventType, Label, UtcMillis, WebhookId};
 
 /// Which events; everything that is `None` lets all pass.
 #[derive(Debug, Clone, Default)]
@@ -31,19 +27,6 @@ pub struct EventFilter {
     pub until: Option<UtcMillis>,
     /// The cursor: [`Page::next`] of the page before.
     pub before: Option<EventId>,
-}
-
-/// Which messages; everything that is `None` lets all pass.
-#[derive(Debug, Clone, Default)]
-pub struct DeliveryFilter {
-    /// With that status.
-    pub status: Option<DeliveryStatus>,
-    /// To that webhook.
-    pub webhook: Option<WebhookId>,
-    /// About that event.
-    pub event: Option<EventId>,
-    /// The cursor: [`Page::next`] of the page before.
-    pub before: Option<DeliveryId>,
 }
 
 /// A piece of a list, newest first.
@@ -72,9 +55,9 @@ pub struct Reader {
     connection: Arc<Mutex<Connection>>,
     data_dir: Arc<Path>,
     /// Whose things it shows. `None`: everybody's.
-    customer: Option<String>,
+    pub(super) customer: Option<String>,
     /// With a customer: the webhooks whose messages it shows, as a JSON list.
-    webhooks: Option<String>,
+    pub(super) webhooks: Option<String>,
 }
 
 impl Reader {
@@ -190,105 +173,6 @@ impl Reader {
         Ok(None)
     }
 
-    /// Messages, newest first.
-    pub fn deliveries(
-        &self,
-        filter: &DeliveryFilter,
-        limit: usize,
-    ) -> Result<Page<Delivery, DeliveryId>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM delivery d WHERE {OF_CUSTOMER} AND d.id < ?3 AND (?4 IS NULL OR d.status = ?4) \
-               AND (?5 IS NULL OR d.webhook = ?5) AND (?6 IS NULL OR d.event_id = ?6) \
-             ORDER BY d.id DESC LIMIT ?7",
-            rows::DELIVERY
-        );
-        let values = params![
-            self.customer,
-            self.webhooks,
-            filter.before.map_or([0xff; 16], |id| id.uuid().into_bytes()),
-            filter.status.map(DeliveryStatus::as_str),
-            filter.webhook.as_ref().map(WebhookId::as_str),
-            filter.event.map(|id| id.uuid().into_bytes()),
-            limit,
-        ];
-        let items = self.list(&sql, values, rows::delivery)?;
-        Ok(page(items, limit, |delivery| delivery.id))
-    }
-
-    /// One message.
-    pub fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        let sql = format!("SELECT {} FROM delivery d WHERE {OF_CUSTOMER} AND d.id = ?3", rows::DELIVERY);
-        let values = params![self.customer, self.webhooks, id.uuid().into_bytes()];
-        Ok(self.list(&sql, values, rows::delivery)?.pop())
-    }
-
-    /// The requests made for one message, first to last.
-    pub fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        let sql = format!(
-            "SELECT {} FROM attempt JOIN delivery d ON d.id = delivery_id \
-             WHERE {OF_CUSTOMER} AND delivery_id = ?3 ORDER BY number",
-            rows::ATTEMPT
-        );
-        self.list(&sql, params![self.customer, self.webhooks, id.uuid().into_bytes()], rows::attempt)
-    }
-
-    /// How many messages there are by webhook and status; what there is none of is left out.
-    pub fn delivery_counts(&self) -> Result<Vec<(WebhookId, DeliveryStatus, u64)>, StoreError> {
-        let sql = format!(
-            "SELECT d.webhook, d.status, count(*) FROM delivery d WHERE {OF_CUSTOMER} \
-             GROUP BY d.webhook, d.status ORDER BY d.webhook, d.status"
-        );
-        let row = |row: &Row<'_>| {
-            let (webhook, status): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok((WebhookId::parse(&webhook).ok(), DeliveryStatus::parse(&status), row.get::<_, u64>(2)?))
-        };
-        let counts = self.list(&sql, params![self.customer, self.webhooks], row)?;
-        Ok(counts
-            .into_iter()
-            .filter_map(|(webhook, status, count)| Some((webhook?, status?, count)))
-            .collect())
-    }
-
-    pub(super) fn due(
-        &self,
-        webhook: &WebhookId,
-        now: UtcMillis,
-        limit: usize,
-        in_flight: &HashSet<DeliveryId>,
-    ) -> Result<Vec<DueDelivery>, StoreError> {
-        let sql = format!(
-            "SELECT {}, s.body FROM delivery d \
-             CROSS JOIN event_state s ON s.event_id = d.event_id AND s.seq = d.seq \
-             WHERE d.webhook = ?1 AND d.next_at <= ?2 ORDER BY d.next_at, d.id LIMIT ?3",
-            rows::DELIVERY
-        );
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut found = statement.query(params![webhook.as_str(), now.0, limit + in_flight.len()])?;
-        let mut due = Vec::new();
-        while let Some(row) = found.next()?
-            && due.len() < limit
-        {
-            let delivery = rows::delivery(row)?;
-            if !in_flight.contains(&delivery.id) {
-                due.push(DueDelivery { delivery, event: rows::event(&row.get::<_, String>(11)?)? });
-            }
-        }
-        Ok(due)
-    }
-
-    pub(super) fn next_due_at(
-        &self,
-        webhook: &WebhookId,
-        now: UtcMillis,
-    ) -> Result<Option<UtcMillis>, StoreError> {
-        let sql = "SELECT min(next_at) FROM delivery WHERE webhook = ?1 AND next_at > ?2";
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(sql)?;
-        let next: Option<i64> = statement.query_row(params![webhook.as_str(), now.0], |row| row.get(0))?;
-        Ok(next.map(UtcMillis))
-    }
-
     fn events_of(&self, sql: &str, values: impl Params) -> Result<Vec<Event>, StoreError> {
         let bodies = self.list(sql, values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
         let event = |(body, has_picture): (String, bool)| {
@@ -311,13 +195,13 @@ impl Reader {
         Ok(items)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether a message may be shown: everything without a customer `?1`; else what is about their event, to one of the webhooks `?2`.
-const OF_CUSTOMER: &str = "(?1 IS NULL OR (d.webhook IN (SELECT value FROM json_each(?2)) \
+pub(super) const OF_CUSTOMER: &str = "(?1 IS NULL OR (d.webhook IN (SELECT value FROM json_each(?2)) \
      AND EXISTS (SELECT 1 FROM event e WHERE e.id = d.event_id AND e.customer = ?1)))";
 
 /// `CROSS JOIN` fixes the order: walk the events, look up the body of each.
@@ -325,7 +209,7 @@ const EVENT: &str = "SELECT s.body, e.picture_path IS NOT NULL FROM event e \
      CROSS JOIN event_state s ON s.event_id = e.id AND s.seq = e.seq";
 
 /// A full page may have a successor; one look more settles it and costs nothing.
-fn page<T, C>(items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> C) -> Page<T, C> {
+pub(super) fn page<T, C>(items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> C) -> Page<T, C> {
     let next = items.last().filter(|_| items.len() == limit).map(cursor);
     Page { items, next }
 }

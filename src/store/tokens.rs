@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{StoreError, database, handle};
+use crate::config::Durability;
 use crate::model::{ApiToken, Scopes, UtcMillis};
 
 /// Begins every token, so that people and scanners know one when they see it.
@@ -46,7 +47,7 @@ impl Tokens {
         let path = data_dir.join(database::FILE_NAME);
         let connection = match handle::lock(data_dir) {
             // Nobody else: this program may bring the schema up to date.
-            Ok(_lock) => database::open_writer(&path)?,
+            Ok(_lock) => database::open_writer(&path, Durability::Strict)?,
             Err(StoreError::InUse { .. }) => database::open_second_writer(&path)?,
             Err(other) => return Err(other),
         };

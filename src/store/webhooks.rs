@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::handle::StoreHandle;
 use super::reader::Reader;
 use super::writer::Command;
-use super::{StoreError, rows};
+use super::{StoreError, queue, rows};
 use crate::model::{Attempt, Delivery, UtcMillis, WebhookId};
 
 /// A webhook as it is kept.
@@ -21,8 +21,6 @@ pub struct StoredWebhook {
     pub spec: Option<SecretString>,
     /// Messages are queued and wait.
     pub paused: bool,
-    /// Why it gets nothing, though its settings say it should.
-    pub disabled_reason: Option<String>,
     /// When it was made.
     pub created_at: UtcMillis,
     /// When it was changed last.
@@ -70,7 +68,7 @@ impl StoreHandle {
 impl Reader {
     /// All webhooks that something is known of, by id. Rows that make no sense are left out and told in the log.
     pub fn webhooks(&self) -> Result<Vec<StoredWebhook>, StoreError> {
-        let sql = "SELECT id, spec, paused, disabled_reason, created_at, updated_at FROM webhook ORDER BY id";
+        let sql = "SELECT id, spec, paused, created_at, updated_at FROM webhook ORDER BY id";
         let rows = self.list(sql, [], |row| Ok(webhook(row)))?;
         let told = |row: rusqlite::Result<StoredWebhook>| {
             row.map_err(|error| tracing::error!(%error, "a stored webhook cannot be read")).ok()
@@ -81,33 +79,33 @@ impl Reader {
 
 fn webhook(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
     Ok(StoredWebhook {
-        id: rows::text(row, 0, |text| WebhookId::parse(text).ok())?,
+        id: rows::webhook(row, 0)?,
         spec: row.get::<_, Option<String>>(1)?.map(SecretString::from),
         paused: row.get(2)?,
-        disabled_reason: row.get(3)?,
-        created_at: UtcMillis(row.get(4)?),
-        updated_at: UtcMillis(row.get(5)?),
+        created_at: UtcMillis(row.get(3)?),
+        updated_at: UtcMillis(row.get(4)?),
     })
 }
 
 pub(super) fn change(connection: &Connection, change: &WebhookChange) -> rusqlite::Result<()> {
     match change {
         WebhookChange::Put(webhook) => {
-            let sql = "INSERT INTO webhook (id, spec, paused, disabled_reason, created_at, updated_at) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+            let sql = "INSERT INTO webhook (id, spec, paused, created_at, updated_at) \
+                       VALUES (?1, ?2, ?3, ?4, ?5) \
                        ON CONFLICT (id) DO UPDATE SET spec = excluded.spec, paused = excluded.paused, \
-                           disabled_reason = excluded.disabled_reason, updated_at = excluded.updated_at";
+                           updated_at = excluded.updated_at";
             connection.prepare_cached(sql)?.execute(params![
                 webhook.id.as_str(),
                 webhook.spec.as_ref().map(|spec| spec.expose_secret()),
                 webhook.paused,
-                webhook.disabled_reason,
                 webhook.created_at.0,
                 webhook.updated_at.0,
             ])?;
         }
         WebhookChange::Delete(id) => {
-            connection.prepare_cached("DELETE FROM webhook WHERE id = ?1")?.execute([id.as_str()])?;
+            for sql in ["DELETE FROM webhook WHERE id = ?1", "DELETE FROM webhook_state WHERE webhook = ?1"] {
+                connection.prepare_cached(sql)?.execute([id.as_str()])?;
+            }
         }
         WebhookChange::LogTest(delivery, attempt) => log_test(connection, delivery, attempt)?,
     }
@@ -117,8 +115,8 @@ pub(super) fn change(connection: &Connection, change: &WebhookChange) -> rusqlit
 fn log_test(connection: &Connection, delivery: &Delivery, attempt: &Attempt) -> rusqlite::Result<()> {
     let id = delivery.id.uuid().into_bytes();
     let sql = "INSERT INTO delivery (id, event_id, seq, webhook, rule_id, rule_name, status, attempts, \
-                                     created_at, next_at, last_error) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, NULL, ?9)";
+                                     created_at, next_at, last_error, error_code, trigger) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, NULL, ?9, ?10, ?11)";
     connection.prepare_cached(sql)?.execute(params![
         id,
         delivery.event_id.uuid().into_bytes(),
@@ -129,6 +127,8 @@ fn log_test(connection: &Connection, delivery: &Delivery, attempt: &Attempt) -> 
         delivery.status.as_str(),
         delivery.created_at.0,
         delivery.last_error,
+        delivery.error_code,
+        delivery.trigger.as_str(),
     ])?;
-    super::commit::insert_attempt(connection, delivery.id, attempt)
+    queue::log(connection, id, attempt)
 }

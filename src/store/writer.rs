@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
-use super::commit::{self, Inserted, Outcome, PreparedEvent, Receipt};
+use super::commit::{self, Inserted, PreparedEvent, Receipt};
 use super::error::passes_by_itself;
 use super::pictures::Pictures;
 use super::prune::Walk;
+use super::queue::{self, Finished, Room};
+use super::signals::Signals;
+use super::steer::{self, Steer, Steered};
 use super::webhooks::{self, WebhookChange};
-use crate::config;
-use crate::model::{Attempt, DeliveryId, NewEvent, UtcMillis, WebhookId};
+use crate::config::{self, Durability};
+use crate::model::{NewEvent, UtcMillis, WebhookId, WebhookState};
 use crate::telemetry::{Stage, Telemetry, Worker};
 
 /// Commands in one transaction. The cost of a row is flat from about a hundred on.
@@ -24,6 +27,8 @@ const MAX_GROUP: usize = 256;
 const MAX_GROUP_TIME: Duration = Duration::from_millis(2);
 /// Between two walks for what is too old or too much.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two syncs with relaxed durability.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two tries while the disk is full or fails.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -36,14 +41,20 @@ pub(super) enum Command {
         reply: oneshot::Sender<Vec<Receipt>>,
     },
     Finish {
-        delivery: DeliveryId,
-        attempt: Box<Attempt>,
-        outcome: Outcome,
+        finished: Vec<Finished>,
         reply: oneshot::Sender<()>,
     },
     Abandon {
         known: Vec<WebhookId>,
         reply: oneshot::Sender<usize>,
+    },
+    Steer {
+        steer: Steer,
+        reply: oneshot::Sender<Steered>,
+    },
+    Save {
+        states: Vec<(WebhookId, WebhookState)>,
+        reply: oneshot::Sender<()>,
     },
     Webhook {
         change: WebhookChange,
@@ -55,8 +66,10 @@ pub(super) enum Command {
 #[derive(Debug)]
 enum Job {
     Commit(Vec<PreparedEvent>, oneshot::Sender<Vec<Receipt>>),
-    Finish(DeliveryId, Box<Attempt>, Outcome, oneshot::Sender<()>),
+    Finish(Vec<Finished>, oneshot::Sender<()>),
     Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
+    Steer(Steer, oneshot::Sender<Steered>),
+    Save(Vec<(WebhookId, WebhookState)>, oneshot::Sender<()>),
     Webhook(WebhookChange, oneshot::Sender<()>),
 }
 
@@ -64,8 +77,10 @@ enum Job {
 #[derive(Debug)]
 enum Done {
     Commit(Vec<Inserted>),
-    Finish { ended: usize },
+    Finish,
     Abandon { ended: usize },
+    Steer(Steered, Vec<WebhookId>),
+    Save,
     Webhook,
 }
 
@@ -78,12 +93,18 @@ pub(super) struct Writer {
     telemetry: Arc<Telemetry>,
     worker: Worker,
     commands: mpsc::Receiver<Command>,
-    wake: Arc<Notify>,
+    signals: Signals,
+    room: Room,
+    /// Messages given up since the queue was full first.
+    dropped: u64,
     runtime: Runtime,
     walk: Walk,
     next_tidy: Instant,
     /// Of all pictures together.
     picture_bytes: u64,
+    /// Relaxed durability: something is committed that a power cut would cost.
+    unsynced: bool,
+    synced_at: Instant,
 }
 
 impl Writer {
@@ -93,7 +114,7 @@ impl Writer {
         limits: config::Store,
         telemetry: Arc<Telemetry>,
         commands: mpsc::Receiver<Command>,
-        wake: Arc<Notify>,
+        signals: Signals,
     ) -> Result<Self, StoreError> {
         let pictures = Pictures::open(data_dir, limits.min_free_bytes, Arc::clone(&telemetry))?;
         let swept = sweep(&connection, &pictures)?;
@@ -102,8 +123,8 @@ impl Writer {
         }
         let sum = "SELECT coalesce(sum(picture_bytes), 0) FROM event";
         let picture_bytes = connection.query_row(sum, [], |row| row.get(0))?;
-        let live = "SELECT count(*) FROM delivery WHERE next_at IS NOT NULL";
-        telemetry.metrics.delivery_queue_depth.set(connection.query_row(live, [], |row| row.get(0))?);
+        let room = Room::read(&connection, limits.queue)?;
+        telemetry.metrics.delivery_queue_depth.set(i64::try_from(room.rows).unwrap_or(i64::MAX));
         // Only for waiting with a time limit; nothing is spawned on it.
         let runtime = Builder::new_current_thread()
             .enable_time()
@@ -118,11 +139,15 @@ impl Writer {
             telemetry,
             worker,
             commands,
-            wake,
+            signals,
+            room,
+            dropped: 0,
             runtime,
             walk: Walk::default(),
             next_tidy,
             picture_bytes,
+            unsynced: false,
+            synced_at: next_tidy,
         };
         writer.show_picture_bytes();
         Ok(writer)
@@ -132,6 +157,7 @@ impl Writer {
     pub(super) fn run(mut self) -> Result<(), StoreError> {
         loop {
             let wait = self.next_tidy.saturating_duration_since(Instant::now());
+            let wait = if self.unsynced { wait.min(CHECKPOINT_INTERVAL) } else { wait };
             let next = async { tokio::time::timeout(wait, self.commands.recv()).await };
             match self.runtime.block_on(next) {
                 Ok(Some(first)) => {
@@ -139,12 +165,23 @@ impl Writer {
                     self.commit(group)?;
                 }
                 Ok(None) => break,
-                Err(_) => self.tidy()?,
+                Err(_) if self.next_tidy <= Instant::now() => self.tidy()?,
+                Err(_) => {}
             }
+            self.checkpoint();
         }
         // Leaves one file instead of three. Not needed: the next start reads the log.
         let _ = self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
         Ok(())
+    }
+
+    /// Relaxed durability: what was committed is synced about once a second.
+    fn checkpoint(&mut self) {
+        if self.unsynced && self.synced_at.elapsed() >= CHECKPOINT_INTERVAL {
+            // What cannot be copied now (a reader is in the way, the disk is full) is copied by the next one.
+            let _ = self.connection.pragma_query(None, "wal_checkpoint(PASSIVE)", |_| Ok(()));
+            (self.synced_at, self.unsynced) = (Instant::now(), false);
+        }
     }
 
     fn group(&mut self, first: Command) -> Vec<Command> {
@@ -167,15 +204,34 @@ impl Writer {
             group.into_iter().map(|command| prepare(command, connection, pictures)).collect();
         drop(busy);
         let done = self.until_committed(&jobs)?;
-        let mut queued = false;
+        let depth = i64::try_from(self.room.rows).unwrap_or(i64::MAX);
+        self.telemetry.metrics.delivery_queue_depth.set(depth);
+        let mut changed = Vec::new();
+        let (mut queued, mut dropped) = (Vec::new(), 0);
         for (job, done) in jobs.into_iter().zip(done) {
-            queued |= self.answer(job, done);
+            self.answer(job, done, &mut queued, &mut changed, &mut dropped);
         }
         self.show_picture_bytes();
-        if queued {
-            self.wake.notify_one();
+        if !changed.is_empty() {
+            self.signals.changed(changed);
         }
+        self.signals.queued(queued, dropped);
+        self.say_if_full(dropped);
         Ok(())
+    }
+
+    /// Said on entry and, once there is room again, on recovery.
+    fn say_if_full(&mut self, dropped: u64) {
+        if dropped > 0 && self.dropped == 0 {
+            let (rows, bytes) = (self.room.rows, self.room.bytes);
+            tracing::error!(rows, bytes, "the queue is full: messages are given up");
+        }
+        let below = self.room.rows < self.room.limits.max_rows / 10 * 9;
+        self.dropped += dropped;
+        if dropped == 0 && self.dropped > 0 && below {
+            tracing::info!(dropped = self.dropped, "the queue has room again");
+            self.dropped = 0;
+        }
     }
 
     /// A full disk or a failing card makes everybody wait. Said on entry and on recovery.
@@ -183,10 +239,13 @@ impl Writer {
         let mut failing_since: Option<Instant> = None;
         loop {
             let busy = self.worker.busy();
-            let result = transaction(&mut self.connection, jobs);
+            let mut room = self.room;
+            let result = transaction(&mut self.connection, jobs, &mut room, &self.signals);
             drop(busy);
             match result {
                 Ok(done) => {
+                    self.room = room;
+                    self.unsynced = self.limits.durability == Durability::Relaxed;
                     self.telemetry.metrics.store_commits.inc();
                     if let Some(since) = failing_since {
                         let seconds = since.elapsed().as_secs();
@@ -206,40 +265,53 @@ impl Writer {
         }
     }
 
-    /// Tells whoever asked. Returns whether messages were queued. Nobody minds if the asker is gone.
-    fn answer(&mut self, job: Job, done: Done) -> bool {
-        let metrics = &self.telemetry.metrics;
+    /// Tells whoever asked. Nobody minds if the asker is gone.
+    fn answer(
+        &mut self,
+        job: Job,
+        done: Done,
+        queued: &mut Vec<WebhookId>,
+        changed: &mut Vec<WebhookId>,
+        dropped: &mut u64,
+    ) {
         match (job, done) {
             (Job::Commit(_, reply), Done::Commit(inserted)) => {
                 let mut receipts = Vec::with_capacity(inserted.len());
-                for Inserted { receipt, obsolete, picture_bytes } in inserted {
+                for Inserted { receipt, obsolete, picture_bytes, queued: new } in inserted {
                     self.picture_bytes = self.picture_bytes.saturating_add_signed(picture_bytes);
                     if let Some(path) = obsolete {
                         self.pictures.remove(&path);
                     }
-                    metrics.store_events.inc_by(u64::from(!receipt.duplicate));
-                    metrics.delivery_queue_depth.inc_by(count(receipt.deliveries));
+                    self.telemetry.metrics.store_events.inc_by(u64::from(!receipt.duplicate));
+                    queued.extend(new.webhooks);
+                    changed.extend(new.robbed);
+                    *dropped += new.dropped;
+                    self.telemetry.metrics.delivery_dropped.inc_by(new.dropped);
                     receipts.push(receipt);
                 }
-                let queued = receipts.iter().any(|receipt| receipt.deliveries > 0);
                 let _ = reply.send(receipts);
-                queued
             }
-            (Job::Finish(_, _, _, reply), Done::Finish { ended }) => {
-                metrics.delivery_queue_depth.dec_by(count(ended));
+            (Job::Finish(_, reply), Done::Finish)
+            | (Job::Save(_, reply), Done::Save)
+            | (Job::Webhook(_, reply), Done::Webhook) => {
                 let _ = reply.send(());
-                false
             }
             (Job::Abandon(_, reply), Done::Abandon { ended }) => {
-                metrics.delivery_queue_depth.dec_by(count(ended));
                 let _ = reply.send(ended);
-                false
             }
-            (Job::Webhook(_, reply), Done::Webhook) => {
-                let _ = reply.send(());
-                false
+            (Job::Steer(_, reply), Done::Steer(steered, webhooks)) => {
+                changed.extend(webhooks);
+                let _ = reply.send(steered);
             }
-            (Job::Commit(..) | Job::Finish(..) | Job::Abandon(..) | Job::Webhook(..), _) => {
+            (
+                Job::Commit(..)
+                | Job::Finish(..)
+                | Job::Abandon(..)
+                | Job::Steer(..)
+                | Job::Save(..)
+                | Job::Webhook(..),
+                _,
+            ) => {
                 unreachable!("results come in the order of the jobs")
             }
         }
@@ -274,10 +346,6 @@ impl Writer {
     }
 }
 
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
 /// Removes the files that a crash left between a picture and its event.
 fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreError> {
     let mut named = std::collections::HashSet::new();
@@ -303,30 +371,40 @@ fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -
             };
             Job::Commit(new.into_iter().map(prepare).collect(), reply)
         }
-        Command::Finish { delivery, attempt, outcome, reply } => {
-            Job::Finish(delivery, attempt, outcome, reply)
-        }
+        Command::Finish { finished, reply } => Job::Finish(finished, reply),
         Command::Abandon { known, reply } => Job::Abandon(known, reply),
+        Command::Steer { steer, reply } => Job::Steer(steer, reply),
+        Command::Save { states, reply } => Job::Save(states, reply),
         Command::Webhook { change, reply } => Job::Webhook(change, reply),
     }
 }
 
-fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Vec<Done>> {
+fn transaction(
+    connection: &mut Connection,
+    jobs: &[Job],
+    room: &mut Room,
+    signals: &Signals,
+) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = UtcMillis::now();
     let done = jobs.iter().map(|job| match job {
         Job::Commit(new, _) => {
-            let inserted = new.iter().map(|new| commit::insert(&transaction, new, now));
+            let inserted = new.iter().map(|new| commit::insert(&transaction, new, room, signals, now));
             inserted.collect::<rusqlite::Result<_>>().map(Done::Commit)
         }
-        Job::Finish(delivery, attempt, outcome, _) => {
-            let ended = commit::finish(&transaction, *delivery, attempt, *outcome)?;
-            Ok(Done::Finish { ended })
+        Job::Finish(finished, _) => {
+            finished.iter().try_for_each(|one| queue::finish(&transaction, one, room))?;
+            Ok(Done::Finish)
         }
         Job::Abandon(known, _) => {
-            let ended = commit::abandon(&transaction, known)?;
+            let ended = queue::abandon(&transaction, known, room)?;
             Ok(Done::Abandon { ended })
         }
+        Job::Steer(steer, _) => {
+            let (steered, webhooks) = steer::steer(&transaction, steer, signals, room, now)?;
+            Ok(Done::Steer(steered, webhooks))
+        }
+        Job::Save(states, _) => steer::save(&transaction, states).map(|()| Done::Save),
         Job::Webhook(change, _) => webhooks::change(&transaction, change).map(|()| Done::Webhook),
     });
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;

@@ -18,9 +18,9 @@ fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {
 }
 
 fn writer(folder: &Path, limits: config::Store) -> Writer {
-    let connection = open_writer(&folder.join(FILE_NAME)).expect("a new database");
+    let connection = open_writer(&folder.join(FILE_NAME), Durability::Strict).expect("a new database");
     let (_, commands) = mpsc::channel(1);
-    Writer::new(connection, folder, limits, Arc::default(), commands, Arc::default()).expect("a writer")
+    Writer::new(connection, folder, limits, Arc::default(), commands, Signals::default()).expect("a writer")
 }
 
 fn limits() -> config::Store {
@@ -41,7 +41,10 @@ fn a_full_disk_makes_commits_wait_and_loses_nothing() {
     let path = folder.path().join(FILE_NAME);
     let room = std::thread::spawn(move || {
         std::thread::sleep(RETRY_PAUSE / 2);
-        open_writer(&path).expect("open").execute("DELETE FROM event", []).expect("deleted");
+        open_writer(&path, Durability::Strict)
+            .expect("open")
+            .execute("DELETE FROM event", [])
+            .expect("deleted");
     });
     let (command, answer) = command("y".repeat(50_000));
     let began = Instant::now();

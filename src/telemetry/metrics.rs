@@ -78,6 +78,10 @@ pub struct Metrics {
     pub live_dropped: Counter,
     /// Bytes free where the data is.
     pub disk_free_bytes: Gauge,
+    /// Messages given up because the queue was full.
+    pub delivery_dropped: Counter,
+    /// Requests that waited for a rate limit.
+    pub delivery_rate_limited: Counter,
 }
 
 impl Default for Metrics {
@@ -102,6 +106,8 @@ impl Default for Metrics {
             live_listeners: Gauge::default(),
             live_dropped: Counter::default(),
             disk_free_bytes: Gauge::default(),
+            delivery_dropped: Counter::default(),
+            delivery_rate_limited: Counter::default(),
         };
         metrics.register();
         metrics
@@ -132,6 +138,10 @@ impl Metrics {
         r.register("live_listeners", "WebSocket listeners", self.live_listeners.clone());
         r.register("live_dropped", "Listeners that were too slow", self.live_dropped.clone());
         r.register_with_unit("disk_free", "Free for data", Unit::Bytes, self.disk_free_bytes.clone());
+        let dropped = self.delivery_dropped.clone();
+        r.register("delivery_dropped", "Messages given up: the queue was full", dropped);
+        let limited = self.delivery_rate_limited.clone();
+        r.register("delivery_rate_limited", "Requests postponed by a rate limit", limited);
     }
 
     /// Counts a picture or packet that nobody will look at.

@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigError, Owner, Problem, WebhookConfig};
 use crate::delivery::{Registry, Webhooks};
 use crate::model::{UtcMillis, WebhookId};
 use crate::publish::Publisher;
-use crate::store::{Reader, StoreError, StoreHandle, StoredWebhook};
+use crate::store::{Reader, Steer, StoreError, StoreHandle, StoredWebhook};
 
 pub use edit::shown;
 pub use set::{Entry, Set};
@@ -150,14 +150,7 @@ impl Manager {
             &id,
             spec,
             |_| (),
-            StoredWebhook {
-                id: id.clone(),
-                spec: None,
-                paused: false,
-                disabled_reason: None,
-                created_at: now,
-                updated_at: now,
-            },
+            StoredWebhook { id: id.clone(), spec: None, paused: false, created_at: now, updated_at: now },
         )
         .await
     }
@@ -215,10 +208,12 @@ impl Manager {
         let mut row = entry.row();
         let spec = entry.spec.clone().unwrap_or(Json::Null);
         match switch {
-            Switch::Enable => row.disabled_reason = None,
             Switch::Pause => row.paused = true,
             Switch::Resume => row.paused = false,
-            Switch::Disable => {}
+            Switch::Enable | Switch::Disable => {}
+        }
+        if switch == Switch::Enable {
+            self.use_again(&entry.id).await?;
         }
         let change = |spec: &mut Json| match switch {
             Switch::Enable => enabled(spec, true),
@@ -226,14 +221,6 @@ impl Manager {
             Switch::Pause | Switch::Resume => {}
         };
         self.put(&entry.id, spec, change, row).await
-    }
-
-    /// Disables a webhook although its settings say otherwise, as when its receiver is gone for good; says why.
-    pub async fn disable_because(&self, id: &str, reason: &str) -> Result<Arc<Entry>, Refusal> {
-        let _changing = self.0.changing.lock().await;
-        let entry = self.get(id)?;
-        let row = StoredWebhook { disabled_reason: Some(reason.to_owned()), ..entry.row() };
-        self.put(&entry.id, entry.spec.clone().unwrap_or(Json::Null), |_| (), row).await
     }
 
     /// A new secret; the old one is good for `grace_s` seconds more. The new one is returned, this once.
@@ -252,6 +239,11 @@ impl Manager {
         }
         edit::rotate(&mut spec, &secret, UtcMillis::now(), grace_s);
         Ok((self.change(&entry, spec, false).await?, secret.into()))
+    }
+
+    /// Even if the agent has disabled it.
+    async fn use_again(&self, id: &WebhookId) -> Result<(), StoreError> {
+        self.0.store.steer(Steer::Enable(id.clone())).await.map(drop)
     }
 
     fn specification(&self, body: &Json) -> Result<Json, Refusal> {
@@ -277,10 +269,11 @@ impl Manager {
             let message = "an id cannot be changed; make another webhook".to_owned();
             return Err(Refusal::Invalid(vec![Problem { line: None, key: "id".to_owned(), message }]));
         }
-        let mut row = entry.row();
-        row.disabled_reason = row.disabled_reason.filter(|_| !enable);
+        if enable {
+            self.use_again(&entry.id).await?;
+        }
         let id = json!(entry.id.as_str());
-        self.put(&entry.id, spec, |spec| edit::set_default(spec, "id", id), row).await
+        self.put(&entry.id, spec, |spec| edit::set_default(spec, "id", id), entry.row()).await
     }
 
     /// Checks, writes, and lets it take effect. A null `spec` is that of a webhook of the file.

@@ -37,10 +37,9 @@ impl Entry {
         self.config.as_ref().ok()?.customer.as_deref()
     }
 
-    /// What its settings say, whatever its state.
+    /// What its settings say.
     pub(super) fn enabled_by_settings(&self) -> bool {
-        let disabled = self.stored.as_ref().is_some_and(|stored| stored.disabled_reason.is_some());
-        disabled || self.config.as_ref().is_ok_and(|config| config.enabled)
+        self.config.as_ref().is_ok_and(|config| config.enabled)
     }
 
     /// A setting as it was given, in its type.
@@ -56,7 +55,6 @@ impl Entry {
             id: self.id.clone(),
             spec: None,
             paused: false,
-            disabled_reason: None,
             created_at: now,
             updated_at: now,
         })
@@ -172,10 +170,5 @@ pub(super) fn check(config: &Config, webhook: &WebhookConfig) -> Result<(), Vec<
 }
 
 fn in_state(webhook: WebhookConfig, row: Option<&StoredWebhook>) -> WebhookConfig {
-    let disabled = row.is_some_and(|row| row.disabled_reason.is_some());
-    WebhookConfig {
-        enabled: webhook.enabled && !disabled,
-        paused: row.is_some_and(|row| row.paused),
-        ..webhook
-    }
+    WebhookConfig { paused: row.is_some_and(|row| row.paused), ..webhook }
 }

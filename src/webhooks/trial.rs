@@ -7,7 +7,7 @@ use super::{Manager, Refusal, settings};
 use crate::config::Owner;
 use crate::delivery::{Trial, send_json, send_once};
 use crate::model::{
-    Attempt, Delivery, DeliveryId, DeliveryStatus, DueDelivery, Event, EventId, RuleRef, UtcMillis, WebhookId,
+    Attempt, Delivery, DeliveryStatus, DueDelivery, Event, EventId, RuleRef, Trigger, UtcMillis, WebhookId,
 };
 
 /// Tells of a test, as the rule of its message.
@@ -23,7 +23,7 @@ impl Manager {
         let new = crate::model::NewEvent { event, deliveries: Vec::new(), picture: None, key: None };
         let event = self.0.store.commit(new).await?.event;
         let delivery = message(&event, webhook.id.clone());
-        let due = DueDelivery { delivery: delivery.clone(), event };
+        let due = DueDelivery { delivery: delivery.clone(), event, bytes: 0 };
         let trial = send_once(&self.0.config, webhook, due).await;
         let delivery = over(delivery, &trial.attempt);
         self.0.store.log_test(delivery.clone(), trial.attempt.clone()).await?;
@@ -38,7 +38,7 @@ impl Manager {
         super::set::check(&self.0.config, &reading.config).map_err(Refusal::Invalid)?;
         let event = test_event(None);
         let delivery = message(&event, reading.config.id.clone());
-        Ok(send_json(&self.0.config, &reading.config, DueDelivery { delivery, event }, data).await)
+        Ok(send_json(&self.0.config, &reading.config, DueDelivery { delivery, event, bytes: 0 }, data).await)
     }
 }
 
@@ -57,19 +57,8 @@ fn test_event(customer: Option<String>) -> Event {
 }
 
 fn message(event: &Event, webhook: WebhookId) -> Delivery {
-    let now = UtcMillis::now();
-    Delivery {
-        id: DeliveryId::new(now),
-        event_id: event.id,
-        seq: event.seq,
-        webhook,
-        rule: RuleRef { id: Uuid::nil(), name: RULE.to_owned() },
-        status: DeliveryStatus::Pending,
-        attempts: 0,
-        created_at: now,
-        next_at: None,
-        last_error: None,
-    }
+    let rule = RuleRef { id: Uuid::nil(), name: RULE.to_owned() };
+    Delivery::new(event, webhook, rule, Trigger::Test)
 }
 
 fn over(delivery: Delivery, attempt: &Attempt) -> Delivery {
@@ -77,5 +66,11 @@ fn over(delivery: Delivery, attempt: &Attempt) -> Delivery {
         None => DeliveryStatus::Success,
         Some(_) => DeliveryStatus::Failed,
     };
-    Delivery { status, attempts: 1, last_error: attempt.error_message.clone(), ..delivery }
+    Delivery {
+        status,
+        attempts: 1,
+        last_error: attempt.error_message.clone(),
+        error_code: attempt.error_code.clone(),
+        ..delivery
+    }
 }

@@ -108,6 +108,7 @@ async fn serve_api(api: &str, more: &str) -> Served {
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
         health: Health::new(registry.clone()),
+        store: store.clone(),
     };
     let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, services);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");

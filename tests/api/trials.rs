@@ -30,6 +30,7 @@ fn deliver(served: &Served) -> (CancellationToken, tokio::task::JoinHandle<()>) 
         served.registry.clone(),
         served.store.clone(),
         Arc::clone(&served.telemetry),
+        tokio::sync::mpsc::channel(8).0,
         cancel.clone(),
     );
     (cancel, tokio::spawn(async move { run.await.expect("no error") }))
@@ -229,7 +230,6 @@ async fn a_stored_webhook_that_cannot_be_read_any_more_is_shown_and_stops_nothin
         id: WebhookId::parse(id).expect("a slug"),
         spec: Some(spec.into()),
         paused: false,
-        disabled_reason: None,
         created_at: UtcMillis(1),
         updated_at: UtcMillis(1),
     };

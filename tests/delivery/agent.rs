@@ -10,9 +10,10 @@ use porchlight::model::{
     Attempt, Delivery, DeliveryStatus, Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef,
     UtcMillis, WebhookId,
 };
-use porchlight::store::{DeliveryFilter, Reader, Store, StoreHandle, StoreThread};
+use porchlight::store::{DeliveryFilter, Reader, Steer, Steered, Store, StoreHandle, StoreThread};
 use porchlight::telemetry::Telemetry;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -34,6 +35,9 @@ pub(crate) struct Agent {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) registry: Registry,
+    /// What the operator would be told.
+    pub(crate) notices: mpsc::Receiver<Event>,
     thread: StoreThread,
     runtime: tokio::runtime::Runtime,
     cancel: CancellationToken,
@@ -52,10 +56,11 @@ impl Agent {
             .expect("a runtime");
         let cancel = CancellationToken::new();
         let webhooks = Webhooks::compile(config).expect("valid webhooks");
+        let (registry, (notices, received)) = (Registry::new(webhooks), mpsc::channel(100));
         let delivery =
-            delivery::run(Registry::new(webhooks), store.clone(), Arc::clone(&telemetry), cancel.clone());
+            delivery::run(registry.clone(), store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
         let delivery = runtime.spawn(delivery);
-        Self { store, reader, telemetry, thread, runtime, cancel, delivery }
+        Self { store, reader, telemetry, registry, notices: received, thread, runtime, cancel, delivery }
     }
 
     /// Commits a state for these webhooks.
@@ -78,6 +83,22 @@ impl Agent {
             assert!(began.elapsed() < Duration::from_secs(10), "no {status:?} among {found:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Changes the outbox by hand.
+    pub(crate) fn steer(&self, steer: Steer) -> Steered {
+        self.block_on(self.store.steer(steer)).expect("the store runs")
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
     }
 
     pub(crate) fn attempts(&self, delivery: &Delivery) -> Vec<Attempt> {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use porchlight::delivery::{Message, Payload, Signer};
 use porchlight::model::{
     Anomaly, Delivery, DeliveryId, DeliveryStatus, Event, Label, Match, Recognition, RecognitionStatus,
-    RuleRef, SourceType, UtcMillis, WebhookId,
+    RuleRef, SourceType, Trigger, UtcMillis, WebhookId,
 };
 use serde_json::{Value, json};
 
@@ -37,6 +37,12 @@ pub(crate) fn delivery_of(event: &Event) -> Delivery {
         created_at,
         next_at: Some(created_at),
         last_error: None,
+        error_code: None,
+        trigger: Trigger::Event,
+        forgiven: 0,
+        hold_until: None,
+        batch: None,
+        primary_error: None,
     }
 }
 

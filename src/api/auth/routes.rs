@@ -32,6 +32,9 @@ pub(super) fn need(method: &Method, pattern: Option<&str>) -> Need {
         }
         // It tells what an address answers that nobody has written down.
         "/api/v1/webhooks/test" => (usual, true),
+        // Of everybody's messages at once.
+        "/api/v1/webhooks/stats" | "/api/v1/webhooks/dead-letter/replay" => (usual, true),
+        "/api/v1/webhooks/dead-letter" if !looks => (usual, true),
         "/api/v1/tokens" | "/api/v1/tokens/{id}" => (Scope::Admin, true),
         "/api/v1/webhooks/{id}/secret" if looks => (Scope::Admin, false),
         "/api/v1/events" if !looks => (Scope::Ingest, false),
@@ -56,6 +59,8 @@ mod tests {
             (Method::GET, Some("/api/v1/events"), scope(Scope::Read, false)),
             (Method::POST, Some("/api/v1/events"), scope(Scope::Ingest, false)),
             (Method::POST, Some("/api/webhooks/alerts"), scope(Scope::Ingest, true)),
+            (Method::GET, Some("/api/v1/webhooks/dead-letter"), scope(Scope::Read, false)),
+            (Method::DELETE, Some("/api/v1/webhooks/dead-letter"), scope(Scope::Manage, true)),
             (Method::PATCH, Some("/api/v1/webhooks/{id}"), scope(Scope::Manage, false)),
             (Method::GET, Some("/api/v1/webhooks/{id}/secret"), scope(Scope::Admin, false)),
             (Method::GET, Some("/api/v1/tokens"), scope(Scope::Admin, true)),

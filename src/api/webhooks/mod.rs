@@ -20,6 +20,7 @@ use super::query::Query;
 use super::reply::{Failure, Step, Wrong};
 use super::{ApiState, body};
 use crate::config::Problem;
+use crate::store::Reader;
 use crate::webhooks::{Entry, Refusal, Switch};
 
 pub(super) use explain::explain;
@@ -55,7 +56,7 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
 type Body = Result<Bytes, BytesRejection>;
 
 /// A webhook, unless it is another customer's.
-fn seen(state: &ApiState, identity: &Identity, id: &str) -> Result<Arc<Entry>, Failure> {
+pub(super) fn seen(state: &ApiState, identity: &Identity, id: &str) -> Result<Arc<Entry>, Failure> {
     let entry = state.0.webhooks.get(id)?;
     if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown.into()) }
 }
@@ -76,7 +77,9 @@ async fn list(
     query: Query,
 ) -> Result<Json<Value>, Failure> {
     query.finish()?;
-    let items: Vec<Value> = state.webhooks(&identity).iter().map(|entry| view::entry(entry)).collect();
+    let states = state.read(&identity, Reader::webhook_states).await?;
+    let entries = state.webhooks(&identity);
+    let items: Vec<Value> = entries.iter().map(|entry| view::entry(entry, states.get(&entry.id))).collect();
     Ok(Json(json!({"items": items})))
 }
 
@@ -86,7 +89,7 @@ async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let entry = state.0.webhooks.create(&settings(&identity, body)?).await?;
-    Ok((StatusCode::CREATED, shown(&entry)))
+    Ok((StatusCode::CREATED, shown(&state, &identity, &entry).await?))
 }
 
 async fn read(
@@ -94,7 +97,8 @@ async fn read(
     identity: Identity,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    Ok(shown(&seen(&state, &identity, &id)?))
+    let entry = seen(&state, &identity, &id)?;
+    shown(&state, &identity, &entry).await
 }
 
 async fn replace(
@@ -104,7 +108,8 @@ async fn replace(
     body: Body,
 ) -> Result<Json<Value>, Failure> {
     seen(&state, &identity, &id)?;
-    Ok(shown(&state.0.webhooks.replace(&id, &settings(&identity, body)?).await?))
+    let entry = state.0.webhooks.replace(&id, &settings(&identity, body)?).await?;
+    shown(&state, &identity, &entry).await
 }
 
 async fn patch(
@@ -114,7 +119,8 @@ async fn patch(
     body: Body,
 ) -> Result<Json<Value>, Failure> {
     seen(&state, &identity, &id)?;
-    Ok(shown(&state.0.webhooks.patch(&id, &settings(&identity, body)?).await?))
+    let entry = state.0.webhooks.patch(&id, &settings(&identity, body)?).await?;
+    shown(&state, &identity, &entry).await
 }
 
 async fn delete(
@@ -134,7 +140,8 @@ async fn switch(
     switch: Switch,
 ) -> Result<Json<Value>, Failure> {
     seen(&state, &identity, &id)?;
-    Ok(shown(&state.0.webhooks.switch(&id, switch).await?))
+    let entry = state.0.webhooks.switch(&id, switch).await?;
+    shown(&state, &identity, &entry).await
 }
 
 async fn secret(
@@ -205,8 +212,9 @@ async fn try_address(State(state): State<ApiState>, body: Body) -> Result<Json<V
     Ok(Json(view::trial(&state.0.webhooks.try_address(&settings, &data).await?)))
 }
 
-fn shown(entry: &Arc<Entry>) -> Json<Value> {
-    Json(view::entry(entry))
+async fn shown(state: &ApiState, identity: &Identity, entry: &Entry) -> Result<Json<Value>, Failure> {
+    let states = state.read(identity, Reader::webhook_states).await?;
+    Ok(Json(view::entry(entry, states.get(&entry.id))))
 }
 
 fn object(body: Body) -> Result<Value, Failure> {

@@ -12,9 +12,11 @@ use crate::config::{
     Owner, Problem, RetryOn, SignatureConfig, WebhookConfig,
 };
 use crate::delivery::Trial;
+use crate::model::WebhookState;
 use crate::webhooks::{Entry, REDACTED, shown};
 
-pub(super) fn entry(entry: &Entry) -> Value {
+/// `state`: what delivery remembers of it.
+pub(super) fn entry(entry: &Entry, state: Option<&WebhookState>) -> Value {
     let mut view = match &entry.config {
         Ok(config) => settings(config),
         Err(_) => json!({"id": entry.id.as_str(), "enabled": false}),
@@ -27,7 +29,11 @@ pub(super) fn entry(entry: &Entry) -> Value {
     view["owner"] = json!(entry.owner.as_text());
     let stored = entry.stored.as_ref();
     view["paused"] = json!(stored.is_some_and(|stored| stored.paused));
-    view["disabled_reason"] = json!(stored.and_then(|stored| stored.disabled_reason.clone()));
+    let disabled = state.and_then(|state| state.disabled.as_ref());
+    if disabled.is_some() {
+        view["enabled"] = json!(false);
+    }
+    view["disabled_reason"] = json!(disabled.map(|disabled| &disabled.reason));
     let made = stored.filter(|_| entry.owner != Owner::File);
     view["created_at"] = json!(made.map(|stored| stored.created_at));
     view["updated_at"] = json!(made.map(|stored| stored.updated_at));

@@ -2,7 +2,6 @@ CREATE TABLE webhook (
   id              TEXT    PRIMARY KEY NOT NULL,
   spec            TEXT,
   paused          INTEGER NOT NULL DEFAULT 0,
-  disabled_reason TEXT,
   created_at      INTEGER NOT NULL,
   updated_at      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
