@@ -31,6 +31,7 @@ impl Served {
         let (webhooks, registry, publisher) = Manager::open(config, store.clone(), &reader).unwrap();
         let open = porchlight::config::Api { auth: Auth::None, ..config.api.clone() };
         let services = Services {
+            live: porchlight::live::Live::default(),
             access: Access::new(&open, Tokens::open(folder).unwrap(), publisher.clone()),
             publisher,
             webhooks,
