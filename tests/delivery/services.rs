@@ -1,11 +1,17 @@
 //! The formats of services that are not ours: chats, push messages, automations; judged by their own libraries where there are any.
 
+use porchlight::config::WebhookConfig;
 use porchlight::delivery::Payload;
 use porchlight::model::Event;
 use serde_json::{Value, json};
 
 use crate::agent::BASE;
 use crate::rendered::{ID, body, judged, known, sent, thumbnail, webhook};
+
+/// Their addresses only.
+fn without_pictures(webhook: &mut WebhookConfig) {
+    webhook.payload.attachments = Some(Vec::new());
+}
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0 not much of a picture \r\n--\xff\xd9";
 
@@ -44,7 +50,7 @@ fn s1_24_discord_gets_the_guides_embed_and_the_picture() {
             "thumbnail": {"url": url}, "timestamp": "2026-11-22T05:44:06Z",
         }]})
     };
-    let without = sent("discord", &known(), None, |_| {});
+    let without = sent("discord", &known(), Some(JPEG), without_pictures);
     assert_eq!(without.header("content-type"), Some("application/json"));
     assert_eq!(without.json(), embed(&thumbnail()));
 
@@ -75,7 +81,7 @@ fn s1_24_discord_gets_the_guides_embed_and_the_picture() {
 
 #[test]
 fn s1_25_home_assistants_automation_finds_what_it_reads() {
-    let request = sent("homeassistant", &known(), None, |_| {});
+    let request = sent("homeassistant", &known(), Some(JPEG), |_| {});
     assert!(request.request_line.starts_with("POST /hook"));
     let json = request.json();
     assert_eq!(json["rule"]["name"], "Person at Front Door");
@@ -91,7 +97,7 @@ fn s1_26_node_reds_function_finds_what_it_reads() {
                   msg.notification = {title: payload.rule.name, message: event.description,\n\
                   camera: event.camera_name, thumbnail: event.thumbnail_url};\n\
                   console.log(JSON.stringify(msg.notification))";
-    let request = sent("argus", &known(), None, |_| {});
+    let request = sent("argus", &known(), Some(JPEG), |_| {});
     let expected = json!({"title": "Person at Front Door", "message": "A person at Front Door",
                           "camera": "Front Door", "thumbnail": thumbnail()});
     assert_eq!(judged("node", &["-e", script], &request.body), expected.to_string());
@@ -147,8 +153,9 @@ fn s1_29_telegram_gets_the_picture_and_a_caption_that_it_can_parse() {
     let (head, content) = request.parts().pop().unwrap();
     assert!(head.contains("name=\"photo\"; filename=\"thumbnail.jpg\""), "{head}");
     assert_eq!(content, JPEG);
-    let without = sent("telegram", &event, None, |webhook| {
+    let without = sent("telegram", &event, Some(JPEG), |webhook| {
         webhook.payload.options.insert("chat_id".into(), "-1001".into());
+        without_pictures(webhook);
     });
     assert_eq!(without.field("photo").unwrap(), thumbnail());
     // The library's own signature of sendPhoto, and its limit.

@@ -9,7 +9,7 @@
 //! | `base_url`, `attached` | where this agent is reached, and whether the picture goes along |
 //! | `camera`, `device`, `alert`, `user`, `variable`, `threshold`, … | what `data` holds under that name, else what the event itself knows of it |
 //!
-//! Any other name is a key of `data`; for an event whose type begins with the name, it is `data` itself: `job.status` works for
+//! Any other name is a key of `data`; for an event with the name in its type, it is `data` itself: `job.status` works for
 //! `job.completed` whether a program wrote `{"status": …}` or `{"job": {"status": …}}`.
 
 use std::sync::Arc;
@@ -41,9 +41,9 @@ pub(super) fn of(message: &Message<'_>, setting: &Setting<'_>) -> Value {
         event.data.insert("truncated".to_owned(), json!(true));
         event.data.insert("url".to_owned(), json!(url));
     }
-    let (data, first) = (Value::from(Serde(&event.data)), event.kind.as_str().split('.').next());
+    let data = Value::from(Serde(&event.data));
     Value::from_object(Roots {
-        first: first.unwrap_or_default().to_owned(),
+        kind: event.kind.as_str().to_owned(),
         event: Value::from_object(EventRoot(Value::from(Serde(&event)))),
         data,
         delivery: message.delivery.clone(),
@@ -70,8 +70,8 @@ impl Object for EventRoot {
 
 #[derive(Debug)]
 struct Roots {
-    /// `job` of `job.completed`.
-    first: String,
+    /// `job.completed`
+    kind: String,
     event: Value,
     data: Value,
     delivery: Delivery,
@@ -121,11 +121,15 @@ impl Roots {
             "device" => self.of_data("camera"),
             "alert" => self.alert(&own),
             "session" if is_absent(&own) => self.session(),
-            "user" if is_absent(&own) && self.first != "user" => self.datum("actor"),
+            "user" if is_absent(&own) && !self.is_about("user") => self.datum("actor"),
             "variable" | "threshold" if !is_absent(&own) => self.reading(name, own),
-            name if is_absent(&own) && name == self.first => self.data.clone(),
+            name if is_absent(&own) && self.is_about(name) => self.data.clone(),
             _ => own,
         }
+    }
+
+    fn is_about(&self, name: &str) -> bool {
+        self.kind.split('.').any(|word| word == name)
     }
 
     fn datum(&self, name: &str) -> Value {
@@ -171,9 +175,6 @@ impl Roots {
 
 /// A key of an object, or undefined.
 fn field(value: &Value, name: &str) -> Value {
-    if value.kind() == ValueKind::Map {
-        value.get_attr(name).unwrap_or(Value::UNDEFINED)
-    } else {
-        Value::UNDEFINED
-    }
+    let found = (value.kind() == ValueKind::Map).then(|| value.get_attr(name).ok());
+    found.flatten().unwrap_or(Value::UNDEFINED)
 }

@@ -11,6 +11,7 @@ mod format;
 mod json;
 mod payload;
 mod template;
+mod token;
 
 pub use self::format::Format;
 pub use self::payload::{Message, Payload, RenderError, Rendered};
