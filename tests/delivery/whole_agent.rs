@@ -45,7 +45,7 @@ fn start(folder: &Path, url: &str, watching: bool) -> Child {
 fn committed(folder: &Path) -> HashSet<String> {
     let reader = Reader::open(&folder.join("data")).unwrap();
     let mut ids = HashSet::new();
-    let mut filter = EventFilter { kind: Some(EventType::OBJECT_DETECTED), ..EventFilter::default() };
+    let mut filter = EventFilter::default();
     loop {
         let page = reader.events(&filter, 100).unwrap();
         for event in &page.items {
