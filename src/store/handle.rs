@@ -8,11 +8,12 @@ use std::thread::JoinHandle;
 use rustix::fs::FlockOperation;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::command::Command;
 use super::commit::Receipt;
 use super::queue::Finished;
 use super::signals::{Rings, Signals};
 use super::steer::{Steer, Steered};
-use super::writer::{Command, Writer};
+use super::writer::Writer;
 use super::{Reader, StoreError, database};
 use crate::config;
 use crate::model::{DeliveryId, EventId, NewEvent, WebhookId, WebhookState};

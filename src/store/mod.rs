@@ -20,6 +20,7 @@
 //! What does not belong here: deciding who is told (`rules`), rendering and sending (`delivery`), wire formats (`api`).
 
 mod alerts;
+mod command;
 mod commit;
 mod database;
 mod error;

@@ -6,9 +6,9 @@ use rusqlite::{Connection, Row, params};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::oneshot;
 
+use super::command::Command;
 use super::handle::StoreHandle;
 use super::reader::Reader;
-use super::writer::Command;
 use super::{StoreError, queue, rows};
 use crate::model::{Attempt, Delivery, UtcMillis, WebhookId};
 

@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::StoreError;
-use super::commit::{self, Inserted, PreparedEvent, Receipt};
+use super::command::{Command, Done, Job, prepare};
+use super::commit::{self, Inserted};
 use super::error::passes_by_itself;
 use super::pictures::Pictures;
 use super::prune::Walk;
-use super::queue::{self, Finished, Room};
+use super::queue::{self, Room};
 use super::signals::Signals;
-use super::steer::{self, Steer, Steered};
-use super::webhooks::{self, WebhookChange};
+use super::steer;
+use super::webhooks;
 use crate::config::{self, Durability};
-use crate::model::{NewEvent, UtcMillis, WebhookId, WebhookState};
+use crate::model::{UtcMillis, WebhookId};
 use crate::telemetry::{Stage, Telemetry, Worker};
 
 /// Commands in one transaction. The cost of a row is flat from about a hundred on.
@@ -31,58 +32,6 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two tries while the disk is full or fails.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-
-/// What others ask of the writer.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// All of them or none.
-    Commit {
-        new: Vec<NewEvent>,
-        reply: oneshot::Sender<Vec<Receipt>>,
-    },
-    Finish {
-        finished: Vec<Finished>,
-        reply: oneshot::Sender<()>,
-    },
-    Abandon {
-        known: Vec<WebhookId>,
-        reply: oneshot::Sender<usize>,
-    },
-    Steer {
-        steer: Steer,
-        reply: oneshot::Sender<Steered>,
-    },
-    Save {
-        states: Vec<(WebhookId, WebhookState)>,
-        reply: oneshot::Sender<()>,
-    },
-    Webhook {
-        change: WebhookChange,
-        reply: oneshot::Sender<()>,
-    },
-}
-
-/// A command whose picture is written.
-#[derive(Debug)]
-enum Job {
-    Commit(Vec<PreparedEvent>, oneshot::Sender<Vec<Receipt>>),
-    Finish(Vec<Finished>, oneshot::Sender<()>),
-    Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
-    Steer(Steer, oneshot::Sender<Steered>),
-    Save(Vec<(WebhookId, WebhookState)>, oneshot::Sender<()>),
-    Webhook(WebhookChange, oneshot::Sender<()>),
-}
-
-/// What the transaction did for a job.
-#[derive(Debug)]
-enum Done {
-    Commit(Vec<Inserted>),
-    Finish,
-    Abandon { ended: usize },
-    Steer(Steered, Vec<WebhookId>),
-    Save,
-    Webhook,
-}
 
 /// Owns the connection that writes.
 #[derive(Debug)]
@@ -355,28 +304,6 @@ fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreErr
         named.insert(path?);
     }
     pictures.sweep(|path| Ok(named.contains(path)))
-}
-
-/// Writes the picture of a state that is new.
-fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -> Job {
-    match command {
-        Command::Commit { new, reply } => {
-            let prepare = |NewEvent { event, deliveries, picture, key }| {
-                // When this cannot be read the picture is written once more, over itself.
-                let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
-                let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
-                let picture = wanted
-                    .and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-                PreparedEvent { event, deliveries, picture, key }
-            };
-            Job::Commit(new.into_iter().map(prepare).collect(), reply)
-        }
-        Command::Finish { finished, reply } => Job::Finish(finished, reply),
-        Command::Abandon { known, reply } => Job::Abandon(known, reply),
-        Command::Steer { steer, reply } => Job::Steer(steer, reply),
-        Command::Save { states, reply } => Job::Save(states, reply),
-        Command::Webhook { change, reply } => Job::Webhook(change, reply),
-    }
 }
 
 fn transaction(

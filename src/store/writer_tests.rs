@@ -1,7 +1,11 @@
 //! The writer when the disk is full, and when the database is too big.
 
+use tokio::sync::oneshot;
+
 use super::*;
 use crate::model::Event;
+use crate::model::NewEvent;
+use crate::store::Receipt;
 use crate::store::database::{FILE_NAME, open_writer};
 
 fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {

@@ -25,6 +25,8 @@ struct Served {
 
 impl Served {
     fn start(folder: &std::path::Path, config: &Config) -> Self {
+        // Fails when another test was first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let agent = Agent::start(folder, config);
         let verifier = inspector_verifier(config);
         let (reader, store) = (agent.reader.clone(), agent.store.clone());

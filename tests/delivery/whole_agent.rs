@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use porchlight::model::{DeliveryStatus, EventState, WebhookId};
+use porchlight::model::{DeliveryStatus, EventState, EventType, WebhookId};
 use porchlight::store::{EventFilter, Reader};
 
 use crate::common::footage;
@@ -65,7 +65,9 @@ fn is_drained(folder: &Path) -> bool {
     let reader = Reader::open(&folder.join("data")).unwrap();
     let hook = WebhookId::parse("hook").unwrap();
     let live = |status| matches!(status, DeliveryStatus::Pending | DeliveryStatus::Retrying);
-    let open = EventFilter { state: Some(EventState::Start), ..EventFilter::default() };
+    // What the agent tells of itself has no end.
+    let kind = Some(EventType::OBJECT_DETECTED);
+    let open = EventFilter { kind, state: Some(EventState::Start), ..EventFilter::default() };
     reader.delivery_counts().unwrap().iter().all(|(id, status, n)| *id != hook || !live(*status) || *n == 0)
         && reader.events(&open, 1).unwrap().items.is_empty()
 }
