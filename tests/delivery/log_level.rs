@@ -33,7 +33,10 @@ fn s3_18_the_loudest_log_of_a_delivery_tells_no_secret() {
     assert_eq!(request.header("authorization"), Some("Bearer header-secret"));
     assert!(request.header("x-argusai-signature").is_some() && request.request_line.contains(SECRETS[2]));
     let log = program.stop();
-    assert!(log.contains("DEBUG") && log.contains("hook returned 503") && log.contains("Successfully delivered"), "{log}");
+    assert!(
+        log.contains("DEBUG") && log.contains("hook returned 503") && log.contains("Successfully delivered"),
+        "{log}"
+    );
     for secret in SECRETS {
         assert!(!log.contains(secret), "`{secret}`:\n{log}");
     }
