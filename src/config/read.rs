@@ -213,7 +213,6 @@ fn store(section: Section<'_>) -> Store {
         pictures_keep: days("pictures_keep_days"),
         max_pictures_bytes: megabytes("max_pictures_mb"),
         min_free_bytes: megabytes("min_free_mb"),
-        max_events: section.whole("max_events", 1..=1 << 40),
         durability: section
             .choice("durability", &[("strict", Durability::Strict), ("relaxed", Durability::Relaxed)]),
         queue: QueueLimits {

@@ -15,8 +15,6 @@ pub struct Store {
     pub max_pictures_bytes: u64,
     /// Headroom below which no picture is written.
     pub min_free_bytes: u64,
-    /// Events kept at most.
-    pub max_events: u64,
     /// What a commit survives.
     pub durability: Durability,
     /// Messages waiting at most.

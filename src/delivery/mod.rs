@@ -1,6 +1,6 @@
 //! From the outbox to the receivers: what is due is rendered, signed and sent until it is answered with 2xx or given up.
 //!
-//! A reconciler ([`run`]) looks at the rows that are due and starts requests; it takes no input. A ring from the store means
+//! A reconciler ([`run()`]) looks at the rows that are due and starts requests; it takes no input. A ring from the store means
 //! "look", a timer looks too, and a pass changes nothing when there is nothing to do, so a lost ring or a crash costs nothing. Each
 //! webhook has a lane (`lane`) with the messages at hand; what a result means is decided in `verdict`.
 //! Which requests are on their way is kept in memory only: after a crash everything due goes out again, under the same ids and

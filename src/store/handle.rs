@@ -158,7 +158,7 @@ impl StoreHandle {
         &self.queue
     }
 
-    /// The picture of an event, if it has one still. Reads a file, as [`Self::due`].
+    /// The picture of an event, if it has one still. Reads a file.
     pub fn picture_content(&self, event: EventId) -> Result<Option<Vec<u8>>, StoreError> {
         self.queue.picture_content(event)
     }

@@ -73,7 +73,6 @@ mod tests {
             pictures_keep: 14 * DAY,
             max_pictures_bytes: 100,
             min_free_bytes: 0,
-            max_events: 1_000_000,
             durability: config::Durability::Strict,
             queue: config::QueueLimits {
                 max_rows: 10,
