@@ -39,6 +39,8 @@ pub(super) struct Lane {
     look: Look,
     /// Counts what made everything read so far worthless.
     generation: u64,
+    /// Counts the rings. What was read before the last one may not hold what it was about.
+    rings: u64,
 }
 
 /// What must stay in order: everything (`None`), or the messages of one camera.
@@ -61,12 +63,14 @@ pub(super) struct Question {
     /// Cameras that have to wait: their messages would fill the page and nothing could be sent.
     pub(super) without: Vec<Key>,
     pub(super) generation: u64,
+    pub(super) rings: u64,
 }
 
 /// What the store says.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) generation: u64,
+    pub(super) rings: u64,
     pub(super) due: Vec<DueDelivery>,
     /// The page was not full: there is no more that is due.
     pub(super) complete: bool,
@@ -101,6 +105,7 @@ impl Lane {
             busy: HashSet::new(),
             look: Look::Now,
             generation: 0,
+            rings: 0,
         }
     }
 
@@ -128,6 +133,7 @@ impl Lane {
     /// There may be new messages.
     pub(super) fn ring(&mut self) {
         self.look = Look::Now;
+        self.rings += 1;
     }
 
     /// What was read is out of date.
@@ -161,6 +167,7 @@ impl Lane {
             held: self.held.clone(),
             without,
             generation: self.generation,
+            rings: self.rings,
         })
     }
 
@@ -172,7 +179,8 @@ impl Lane {
         // The messages of cameras that wait were not asked for; they are once the first of them may go.
         let holds = self.ready.iter().filter_map(|due| due.delivery.hold_until);
         let next = reading.next_due_at.into_iter().chain(holds).min();
-        self.look = if reading.complete { Look::At(next) } else { Look::Now };
+        let all = reading.complete && reading.rings == self.rings;
+        self.look = if all { Look::At(next) } else { Look::Now };
         for due in reading.due {
             if self.held.insert(due.delivery.id) {
                 self.ready.push_back(due);

@@ -46,7 +46,7 @@ fn message(age_ms: i64) -> DueDelivery {
 }
 
 fn fill(lane: &mut Lane, due: Vec<DueDelivery>) {
-    lane.answer(Reading { generation: 0, due, complete: true, next_due_at: None });
+    lane.answer(Reading { generation: 0, rings: 0, due, complete: true, next_due_at: None });
 }
 
 fn sent(next: Next) -> Vec<DueDelivery> {
@@ -100,4 +100,18 @@ fn s5_29_a_failed_batch_goes_to_the_front_and_keeps_its_messages() {
     let again: Vec<DeliveryId> =
         sent(lane.next(until, Instant::now())).iter().map(|due| due.delivery.id).collect();
     assert_eq!(again, ids);
+}
+
+#[test]
+fn a_ring_during_a_look_is_not_lost() {
+    let mut lane = lane(1, 0, 1000);
+    let at = UtcMillis(1_795_326_246_000);
+    let question = lane.question(at).expect("the first look");
+    // Committed after the look, and rung before its answer.
+    lane.ring();
+    let nothing = |rings| Reading { generation: 0, rings, due: vec![], complete: true, next_due_at: None };
+    lane.answer(nothing(question.rings));
+    let again = lane.question(at).expect("it looks again");
+    lane.answer(nothing(again.rings));
+    assert!(lane.question(at).is_err(), "and then rests");
 }

@@ -355,9 +355,9 @@ fn ids(messages: &[DueDelivery]) -> Vec<DeliveryId> {
 }
 
 fn ask(reader: &Reader, question: Question, at: UtcMillis) -> Result<(WebhookId, Reading), StoreError> {
-    let Question { webhook, limit, held, without, generation } = question;
+    let Question { webhook, limit, held, without, generation, rings } = question;
     let due = reader.due(&webhook, at, limit, &held, &without)?;
     let complete = due.len() < limit;
     let next_due_at = if complete { reader.next_due_at(&webhook, at)? } else { None };
-    Ok((webhook, Reading { generation, due, complete, next_due_at }))
+    Ok((webhook, Reading { generation, rings, due, complete, next_due_at }))
 }
