@@ -12,6 +12,7 @@ mod delivery;
 mod detection;
 mod event;
 mod event_type;
+mod face;
 mod frame;
 mod geometry;
 mod ids;
@@ -31,6 +32,7 @@ pub use event::{
     Anomaly, CameraRef, Event, EventState, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
 };
 pub use event_type::EventType;
+pub use face::{Embedding, Face, FaceFlaw, FaceLook, FaceQuality};
 pub use frame::{Codec, Frame, FrameError, Packet};
 pub use geometry::{Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
