@@ -1,6 +1,5 @@
 //! Webhooks made, shown, changed and forgotten over HTTP.
 
-use porchlight::delivery::Format;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
