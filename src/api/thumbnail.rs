@@ -18,6 +18,19 @@ use crate::store::{Reader, StoreError};
 /// Of pictures that were drawn on.
 const QUALITY: u8 = 85;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/thumbnail",
+    tag = "events",
+    summary = "Its picture",
+    params(
+        ("id" = String, Path, description = "The event", format = Uuid),
+        ("box" = Option<bool>, Query, description = "Draw the box and the description"),
+        ("exp" = Option<String>, Query, description = "Of a signed address"),
+        ("sig" = Option<String>, Query, description = "Of a signed address")
+    ),
+    responses((status = 200, description = "A JPEG", body = Vec<u8>, content_type = "image/jpeg"), (status = 304, description = "The picture is the one that is known"))
+)]
 pub(super) async fn thumbnail(
     State(state): State<ApiState>,
     identity: Identity,

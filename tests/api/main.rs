@@ -13,6 +13,7 @@ mod ingest;
 mod inspector;
 mod lists;
 mod live;
+mod openapi;
 mod page;
 mod pictures;
 mod receiver;

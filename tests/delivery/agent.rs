@@ -70,17 +70,22 @@ impl Agent {
 
     /// The only message to a webhook, once it has that status.
     pub(crate) fn delivery(&self, webhook: &str, status: DeliveryStatus) -> Delivery {
+        self.delivery_in(webhook, &[status])
+    }
+
+    /// The only message to a webhook, once it has one of these.
+    pub(crate) fn delivery_in(&self, webhook: &str, statuses: &[DeliveryStatus]) -> Delivery {
         let webhook = WebhookId::parse(webhook).expect("a slug");
         let filter = DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() };
         let began = Instant::now();
         loop {
             let found = self.reader.deliveries(&filter, 2).expect("readable").items;
             if let [delivery] = &found[..]
-                && delivery.status == status
+                && statuses.contains(&delivery.status)
             {
                 return delivery.clone();
             }
-            assert!(began.elapsed() < Duration::from_secs(10), "no {status:?} among {found:?}");
+            assert!(began.elapsed() < Duration::from_secs(10), "none of {statuses:?} among {found:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

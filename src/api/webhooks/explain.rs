@@ -16,6 +16,16 @@ use crate::webhooks::Entry;
 /// Messages about one event: states times webhooks.
 const MAX_MESSAGES: usize = 10_000;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/explain",
+    tag = "events",
+    summary = "Why each webhook was told of it, or was not",
+    params(
+        ("id" = String, Path, description = "The event", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(in crate::api) async fn explain(
     State(state): State<ApiState>,
     identity: Identity,

@@ -1,7 +1,7 @@
 //! `/api/v1/webhooks`: webhooks as objects. What may be set, and what a change means, is decided in [`crate::webhooks`]; how a webhook is
 //! shown in [`view`].
 
-mod explain;
+pub(super) mod explain;
 mod view;
 
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, get, post};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Identity;
 use super::query::Query;
@@ -23,8 +24,6 @@ use crate::config::Problem;
 use crate::store::Reader;
 use crate::webhooks::{Entry, Refusal, Switch};
 
-pub(super) use explain::explain;
-
 /// Of a webhook with its templates.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// An old secret is good for a day more, unless asked otherwise, and for a month at most.
@@ -32,24 +31,19 @@ const GRACE_S: u64 = 86_400;
 const MAX_GRACE_S: u64 = 31 * 86_400;
 
 /// All routes, without their second form with a slash at the end.
-pub(super) fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
-    let one = get(read).put(replace).patch(patch).delete(delete);
-    let routes = vec![
-        ("/api/v1/webhooks", get(list).post(create)),
-        ("/api/v1/webhooks/test", post(try_address)),
-        ("/api/v1/webhooks/{id}", one),
-        ("/api/v1/webhooks/{id}/enable", post(|state, who, id| switch(state, who, id, Switch::Enable))),
-        ("/api/v1/webhooks/{id}/disable", post(|state, who, id| switch(state, who, id, Switch::Disable))),
-        ("/api/v1/webhooks/{id}/pause", post(|state, who, id| switch(state, who, id, Switch::Pause))),
-        ("/api/v1/webhooks/{id}/resume", post(|state, who, id| switch(state, who, id, Switch::Resume))),
-        ("/api/v1/webhooks/{id}/secret", get(secret)),
-        ("/api/v1/webhooks/{id}/secret/rotate", post(rotate)),
-        ("/api/v1/webhooks/{id}/test", post(test)),
-    ];
-    let limited = |(path, route): (_, MethodRouter<ApiState>)| {
-        (path, route.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
-    };
-    routes.into_iter().map(limited).collect()
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(try_address))
+        .routes(routes!(read, replace, patch, delete))
+        .routes(routes!(enable))
+        .routes(routes!(disable))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(secret))
+        .routes(routes!(rotate))
+        .routes(routes!(test))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 /// A body that must be a JSON object.
@@ -71,6 +65,13 @@ fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
     Ok(settings)
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks",
+    tag = "webhooks",
+    summary = "All webhooks, without their secrets",
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn list(
     State(state): State<ApiState>,
     identity: Identity,
@@ -83,6 +84,14 @@ async fn list(
     Ok(Json(json!({"items": items})))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks",
+    tag = "webhooks",
+    summary = "Make a webhook",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    responses((status = 201, description = "Made", body = ref("#/components/schemas/Webhook")))
+)]
 async fn create(
     State(state): State<ApiState>,
     identity: Identity,
@@ -92,6 +101,16 @@ async fn create(
     Ok((StatusCode::CREATED, shown(&state, &identity, &entry).await?))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "One webhook",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
 async fn read(
     State(state): State<ApiState>,
     identity: Identity,
@@ -101,6 +120,17 @@ async fn read(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    put,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "Give it other settings",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
 async fn replace(
     State(state): State<ApiState>,
     identity: Identity,
@@ -112,6 +142,17 @@ async fn replace(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    patch,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "Change some settings",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
 async fn patch(
     State(state): State<ApiState>,
     identity: Identity,
@@ -123,6 +164,16 @@ async fn patch(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "Remove it",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 204, description = "Done"))
+)]
 async fn delete(
     State(state): State<ApiState>,
     identity: Identity,
@@ -131,6 +182,66 @@ async fn delete(
     seen(&state, &identity, &id)?;
     state.0.webhooks.delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/enable",
+    tag = "webhooks",
+    summary = "Switch it on",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn enable(
+    state: State<ApiState>,
+    identity: Identity,
+    id: Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Enable).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/disable",
+    tag = "webhooks",
+    summary = "Switch it off: nothing is queued for it",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn disable(
+    state: State<ApiState>,
+    identity: Identity,
+    id: Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Disable).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/pause",
+    tag = "webhooks",
+    summary = "Hold its messages back",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn pause(state: State<ApiState>, identity: Identity, id: Path<String>) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Pause).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/resume",
+    tag = "webhooks",
+    summary = "Send again, and what was held back",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn resume(
+    state: State<ApiState>,
+    identity: Identity,
+    id: Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Resume).await
 }
 
 async fn switch(
@@ -144,6 +255,16 @@ async fn switch(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{id}/secret",
+    tag = "webhooks",
+    summary = "Its secret",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn secret(
     State(state): State<ApiState>,
     identity: Identity,
@@ -155,6 +276,17 @@ async fn secret(
     Ok(Json(json!({"id": entry.id.as_str(), "secret": secret.expose_secret()})))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/secret/rotate",
+    tag = "webhooks",
+    summary = "Give it another secret; the old one signs for a while",
+    request_body(content = Option<Object>, description = "`grace_s`, `secret`"),
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn rotate(
     State(state): State<ApiState>,
     identity: Identity,
@@ -190,6 +322,16 @@ fn rotation(body: Body) -> Result<(Option<String>, u64), Failure> {
     report.finish((secret, grace_s.unwrap_or(GRACE_S)))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/test",
+    tag = "webhooks",
+    summary = "Send it a test event",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn test(
     State(state): State<ApiState>,
     identity: Identity,
@@ -205,6 +347,14 @@ async fn test(
 }
 
 /// `{url, test_data}`; besides these, every setting of a webhook.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/test",
+    tag = "webhooks",
+    summary = "Send a test to an address that is no webhook yet",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn try_address(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Failure> {
     let mut settings = object(body)?;
     let data = settings.as_object_mut().and_then(|object| object.remove("test_data"));
