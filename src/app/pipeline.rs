@@ -30,7 +30,7 @@ use crate::model::{
 use crate::motion::MotionDetector;
 use crate::recognise::Photographer;
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
-use crate::track::Tracker;
+use crate::track::{Places, Tracker};
 
 /// Updates between two threads. An update with a picture is a frame (0.35 MB at 640x360), and a camera makes a few in a minute.
 const UPDATES: usize = 16;
@@ -225,7 +225,7 @@ impl Looking {
             let camera = &input.config;
             let tracker = Tracker::new(
                 Arc::clone(&camera.camera),
-                camera.zones.clone(),
+                Places { zones: camera.zones.clone(), lines: camera.lines.clone() },
                 config.track.clone(),
                 config.events.clone(),
                 examiner.min_score(),

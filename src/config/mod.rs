@@ -22,7 +22,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Camera, CameraSlug, EventState, Label, Polygon, WebhookId};
+use crate::model::{Camera, CameraSlug, EventState, Label, Line, Polygon, WebhookId};
 
 pub use coco::coco80_index;
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
@@ -220,6 +220,8 @@ pub struct CameraConfig {
     pub privacy_masks: Vec<Polygon>,
     /// Named areas.
     pub zones: BTreeMap<String, Polygon>,
+    /// Named lines.
+    pub lines: BTreeMap<String, Line>,
 }
 
 impl CameraConfig {

@@ -26,8 +26,10 @@ pub use event::{
     Anomaly, CameraRef, Event, EventState, EventType, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
 };
 pub use frame::{Codec, Frame, FrameError, Packet};
-pub use geometry::{Polygon, Rect};
+pub use geometry::{Line, Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
 pub use time::{Captured, UtcMillis};
-pub use track::{BestShot, Shot, TrackChange, TrackSnapshot, TrackUpdate};
+pub use track::{
+    BestShot, Crossing, Direction, Dwell, DwellMark, Shot, TrackChange, TrackSnapshot, TrackUpdate,
+};
