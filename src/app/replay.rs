@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
@@ -17,6 +18,7 @@ use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::{Examiner, WhenFull};
 use crate::model::{CameraState, Captured, Event, Picture};
+use crate::rules::Rules;
 use crate::telemetry::{CameraLabel, CameraStatus, Telemetry, peak_rss_bytes, process_cpu};
 
 /// A replay of files, one after the other, with one detector.
@@ -56,8 +58,10 @@ impl Replay {
         let cancel = CancellationToken::new();
         let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received });
         let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
+        let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
+        let (config, when_full) = (&self.config, WhenFull::Wait);
         let pipeline =
-            Pipeline::start(&self.config, vec![input], WhenFull::Wait, examiner, &self.telemetry, sink)?;
+            Pipeline::start(config, vec![input], when_full, examiner, &self.telemetry, marks, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);
         self.examiner =

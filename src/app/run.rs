@@ -18,7 +18,7 @@ use crate::delivery::{self, Registry, Webhooks};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::model::{Event, Picture};
-use crate::publish::Publisher;
+use crate::publish::{self, Publisher};
 use crate::rules::Rules;
 use crate::store::{Reader, Store, StoreThread};
 use crate::telemetry::Telemetry;
@@ -45,6 +45,7 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
     let listener = api::bind(config.api.listen).await?;
     let publisher = Publisher::new(Rules::new(config), store.clone());
+    publisher.remember(&reader.alerts(publish::REMEMBERED)?);
     close_open_events(&publisher, &reader).await?;
     let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
 
@@ -57,8 +58,9 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
     services.spawn(service("delivery", delivering));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
+    let marks = publisher.dwell_marks();
     let sink = publish_with(publisher);
-    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, sink)?;
+    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, marks, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));

@@ -5,9 +5,11 @@
 
 mod cameras;
 mod coco;
+mod json;
 mod manifest;
 mod problem;
 mod read;
+mod rule;
 mod section;
 mod value;
 mod webhook;
@@ -22,11 +24,14 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Camera, CameraSlug, EventState, Label, Line, Polygon, WebhookId};
+use crate::model::{Camera, CameraSlug, EventState, Label, Line, Polygon};
 
 pub use coco::coco80_index;
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use problem::{ConfigError, Problem};
+pub use rule::{
+    Cooldown, LineCondition, RuleConditions, RuleConfig, RuleReader, Schedule, Window, stable_uuid,
+};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
     HealthConfig, HealthMethod, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RateLimit,
@@ -65,7 +70,7 @@ pub struct Config {
     pub inspector: Inspector,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
-    /// `[[webhook]]`
+    /// `[[webhook]]`, and the webhooks of the rules' actions.
     pub webhooks: Vec<WebhookConfig>,
     /// `[[rule]]`
     pub rules: Vec<RuleConfig>,
@@ -300,21 +305,6 @@ pub struct Motion {
     pub start_frames: u32,
     /// Quiet before it counts as still.
     pub quiet: Duration,
-}
-
-/// One rule.
-#[derive(Debug, Clone)]
-pub struct RuleConfig {
-    /// Name in addresses.
-    pub id: WebhookId,
-    /// For people.
-    pub name: String,
-    /// Whether it is used.
-    pub enabled: bool,
-    /// When it fires.
-    pub when: Conditions,
-    /// Whom it tells.
-    pub webhooks: Vec<WebhookId>,
 }
 
 /// What an event must be like. An empty list asks for nothing.

@@ -9,13 +9,14 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::rule::read::{check_names, check_places, name_actions, rule};
 use super::section::{Report, Section, hint};
-use super::webhook::read::{rule, webhook};
+use super::webhook::read::webhook;
 use super::{
-    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Problem,
+    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
     RuleConfig, Store, Track, WebhookConfig,
 };
-use crate::model::{CameraSlug, Label, WebhookId};
+use crate::model::{CameraSlug, Label};
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,17 +24,21 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Reads the user's text over the defaults.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let report = Report::new(text);
-    let user = toml_span::parse(text).unwrap_or_else(|error| {
+    let mut user = toml_span::parse(text).unwrap_or_else(|error| {
         report.add(Some(error.span.start), String::new(), syntax_message(&error, &report));
         Value::new(ValueInner::Table(Table::new()))
     });
     let defaults = toml_span::parse(DEFAULTS)
         .unwrap_or_else(|error| unreachable!("config/default.toml is not TOML: {error}"));
+    name_all_actions(&mut user);
     let root = Section::root(&user, &defaults, &report);
 
     let cameras: Vec<CameraConfig> = root.sections("camera").into_iter().map(camera).collect();
-    let webhooks: Vec<WebhookConfig> = root.sections("webhook").into_iter().map(webhook).collect();
-    let rules: Vec<RuleConfig> = root.sections("rule").into_iter().map(rule).collect();
+    let mut webhooks: Vec<WebhookConfig> =
+        root.sections("webhook").into_iter().map(|section| webhook(section, Owner::File)).collect();
+    let rules: Vec<RuleConfig> =
+        root.sections("rule").into_iter().map(|section| rule(section, &root, Owner::File)).collect();
+    webhooks.extend(rules.iter().flat_map(|rule| rule.actions.iter().cloned()));
     let config = Config {
         data_dir: agent(root.section("agent")),
         log: log(root.section("log")),
@@ -248,9 +253,19 @@ fn check_references(config: &Config, root: &Section<'_>) {
         check("webhook", index, "cameras", &named, &cameras);
     }
     for (index, rule) in config.rules.iter().enumerate() {
-        let named: Vec<&str> = rule.when.cameras.iter().map(CameraSlug::as_str).collect();
-        check("rule", index, "cameras", &named, &cameras);
-        let named: Vec<&str> = rule.webhooks.iter().map(WebhookId::as_str).collect();
-        check("rule", index, "webhooks", &named, &webhooks);
+        check_names(rule, &config.cameras, &webhooks, |key, message| {
+            root.wrong_in("rule", index, key, message)
+        });
+        check_places(rule, &config.cameras, |key, message| root.wrong_in("rule", index, key, message));
     }
+}
+
+fn name_all_actions(user: &mut Value<'_>) {
+    let rules = user.pointer_mut("/rule").filter(|rules| rules.as_array().is_some());
+    let Some(rules) = rules else { return };
+    let mut inner = rules.take();
+    if let ValueInner::Array(items) = &mut inner {
+        items.iter_mut().for_each(name_actions);
+    }
+    rules.set(inner);
 }

@@ -83,6 +83,19 @@ impl<'s> Section<'s> {
         Self::new(String::new(), user.into_iter().chain(defaults).collect(), report)
     }
 
+    /// One table over the `[{key}_defaults]` of this section, as the tables of [`Self::sections`] are.
+    pub(super) fn over(&self, key: &str, own: &'s Value<'s>) -> Section<'s> {
+        let own = own.as_table().map(|table| Layer { table, path: Some(String::new()) });
+        let defaults = self.section(&format!("{key}_defaults")).layers;
+        Section::new(String::new(), own.into_iter().chain(defaults).collect(), self.report)
+    }
+
+    /// This table over another.
+    pub(super) fn with_defaults(mut self, defaults: &Section<'s>) -> Self {
+        self.layers.extend(defaults.layers.iter().cloned());
+        self
+    }
+
     fn new(path: String, layers: Vec<Layer<'s>>, report: &'s Report<'s>) -> Self {
         Self { path, layers, known: RefCell::default(), report }
     }
@@ -263,7 +276,7 @@ impl<'s> Section<'s> {
             return Vec::new();
         };
         let section = |(index, item): (usize, &'s Value<'s>)| {
-            let path = entry(key, index);
+            let path = entry(&join(&self.path, key), index);
             let own = item.as_table().map(|table| Layer { table, path: Some(path.clone()) });
             Section::new(path, own.into_iter().chain(defaults.iter().cloned()).collect(), self.report)
         };

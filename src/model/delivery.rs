@@ -48,6 +48,17 @@ pub struct NewEvent {
     pub deliveries: Vec<PlannedDelivery>,
     /// The new picture, if this state has one. Replaces an earlier one of the same event.
     pub picture: Option<Picture>,
+    /// What it set off: committed with it, or not at all when the state is known already.
+    pub alerts: Vec<NewAlert>,
+}
+
+/// An event that a rule made of another one, with its messages.
+#[derive(Debug, Clone)]
+pub struct NewAlert {
+    /// `alert.triggered`.
+    pub event: Event,
+    /// Who is to be told.
+    pub deliveries: Vec<PlannedDelivery>,
 }
 
 /// Where a message is on its way. These four words are the API's.

@@ -20,6 +20,9 @@ impl EventType {
     /// A person, vehicle or animal that moves was seen.
     pub const OBJECT_DETECTED: Self = Self(Cow::Borrowed("object.detected"));
 
+    /// A rule fired.
+    pub const ALERT_TRIGGERED: Self = Self(Cow::Borrowed("alert.triggered"));
+
     /// Accepts the dotted and the snake spelling (`object_detected`).
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -33,6 +36,15 @@ impl EventType {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a subscription means this type: `*`, `object.*`, `object.detected`, `object_detected`.
+    #[must_use]
+    pub fn is(&self, pattern: &str) -> bool {
+        match pattern.strip_suffix('*') {
+            Some(head) => self.as_str().starts_with(head),
+            None => Self::parse(pattern) == *self,
+        }
     }
 }
 
@@ -122,10 +134,23 @@ pub struct Event {
 }
 
 impl Event {
+    /// The event that set this alert off; `None` for what is no alert.
+    #[must_use]
+    pub fn alert_of(&self) -> Option<EventId> {
+        let trigger = self.data.get("event").filter(|_| self.kind == EventType::ALERT_TRIGGERED)?;
+        trigger["id"].as_str()?.parse().ok()
+    }
+
+    /// Whose picture this event shows: an alert shows that of the event that set it off.
+    #[must_use]
+    pub fn pictured_as(&self) -> EventId {
+        self.alert_of().unwrap_or(self.id)
+    }
+
     /// Fills in where the picture can be fetched: `{base}/api/v1/events/{id}/thumbnail`.
     #[must_use]
     pub fn with_thumbnail_url(mut self, base: &str) -> Self {
-        let id = self.id;
+        let id = self.pictured_as();
         if let Some(thumbnail) = &mut self.thumbnail {
             let base = base.trim_end_matches('/');
             thumbnail.url = Some(format!("{base}/api/v1/events/{id}/thumbnail"));
@@ -261,5 +286,14 @@ mod tests {
         assert_eq!(EventType::parse("object_detected"), EventType::OBJECT_DETECTED);
         assert_eq!(EventType::parse("object.detected"), EventType::OBJECT_DETECTED);
         assert_eq!(EventType::parse("camera_status_changed").as_str(), "camera.status_changed");
+    }
+
+    #[test]
+    fn types_are_matched_by_word_in_both_spellings() {
+        for pattern in ["*", "object.*", "object.detected", "object_detected"] {
+            assert!(EventType::OBJECT_DETECTED.is(pattern), "{pattern}");
+        }
+        assert!(!EventType::OBJECT_DETECTED.is("face.*"));
+        assert!(EventType::ALERT_TRIGGERED.is("alert_triggered"));
     }
 }

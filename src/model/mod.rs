@@ -19,7 +19,7 @@ mod track;
 
 pub use camera::{Camera, CameraState, Offline, SourceType};
 pub use delivery::{
-    Attempt, Delivery, DeliveryStatus, DueDelivery, NewEvent, Picture, PlannedDelivery, RuleRef,
+    Attempt, Delivery, DeliveryStatus, DueDelivery, NewAlert, NewEvent, Picture, PlannedDelivery, RuleRef,
 };
 pub use detection::{Detection, Examination, Focus, MotionReport, Observation};
 pub use event::{

@@ -3,16 +3,19 @@
 //! Whoever has something to report (cameras, the API's ingest, the agent itself) comes through here, so every event is planned,
 //! durable and visible in the same way. What an event *is* does not belong here, nor how it is sent.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
-use crate::model::{Event, NewEvent, Picture};
-use crate::rules::Rules;
+use crate::config::{Config, RuleConfig};
+use crate::model::{DwellMark, Event, NewEvent, Picture, UtcMillis};
+use crate::rules::{Memory, Plan, Rules, rehearsal};
 use crate::store::{Receipt, StoreError, StoreHandle};
 
 /// Listeners that are further behind lose the oldest, and are told so.
 const LIVE: usize = 256;
+/// Alerts of which the rules know after a restart that they were told.
+pub const REMEMBERED: usize = Memory::ALERTS;
 
 /// Publishes events. Clones share everything.
 #[derive(Debug, Clone)]
@@ -21,8 +24,10 @@ pub struct Publisher(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     rules: RwLock<Arc<Rules>>,
+    memory: Mutex<Memory>,
     store: StoreHandle,
     live: broadcast::Sender<Arc<Event>>,
+    marks: watch::Sender<Vec<DwellMark>>,
 }
 
 impl Publisher {
@@ -30,14 +35,14 @@ impl Publisher {
     #[must_use]
     pub fn new(rules: Rules, store: StoreHandle) -> Self {
         let (live, _) = broadcast::channel(LIVE);
-        Self(Arc::new(Shared { rules: RwLock::new(Arc::new(rules)), store, live }))
+        let marks = watch::Sender::new(rules.dwell_marks());
+        let (rules, memory) = (RwLock::new(Arc::new(rules)), Mutex::default());
+        Self(Arc::new(Shared { rules, memory, store, live, marks }))
     }
 
-    /// Plans and commits one state of an event. Returns when it is on the disk.
+    /// Plans and commits one state of an event, with the alerts it sets off. Returns when it is on the disk.
     pub async fn publish(&self, event: Event, picture: Option<Picture>) -> Result<Receipt, StoreError> {
-        let receipt = self.0.store.commit(self.plan(event, picture)).await?;
-        self.announce(&receipt);
-        Ok(receipt)
+        self.commit(self.plan(event, picture)).await
     }
 
     /// The same for threads.
@@ -47,8 +52,26 @@ impl Publisher {
         Ok(receipt)
     }
 
-    /// From now on these rules decide.
+    /// Tells the webhooks of a rule about a made-up event, marked as a test; nobody else is told, and the rule's memory stays.
+    pub async fn rehearse(&self, rule: &RuleConfig, config: &Config) -> Result<Receipt, StoreError> {
+        let event = rehearsal(rule, &config.cameras, UtcMillis::now());
+        let deliveries = self.rules().rehearse(rule);
+        self.commit(NewEvent { event, deliveries, picture: None, alerts: Vec::new() }).await
+    }
+
+    /// The rules know again what they told: the newest [`REMEMBERED`] alerts.
+    pub fn remember(&self, alerts: &[Event]) {
+        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = Memory::restored(alerts);
+    }
+
+    /// From now on the rules and subscriptions of this configuration decide.
+    pub fn configure(&self, config: &Config) {
+        self.set_rules(Rules::new(config));
+    }
+
+    /// From now on these rules decide. What has fired stays known.
     pub fn set_rules(&self, rules: Rules) {
+        self.0.marks.send_replace(rules.dwell_marks());
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
@@ -58,21 +81,36 @@ impl Publisher {
         Arc::clone(&self.0.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Every event from now on, as it was committed.
+    /// The lengths of stay that rules wait for, now and as they change.
+    #[must_use]
+    pub fn dwell_marks(&self) -> watch::Receiver<Vec<DwellMark>> {
+        self.0.marks.subscribe()
+    }
+
+    /// Every event from now on, as it was committed; alerts after what set them off.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
         self.0.live.subscribe()
     }
 
     fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
-        let deliveries = self.rules().plan(&event);
-        NewEvent { event, deliveries, picture }
+        let rules = self.rules();
+        let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Plan { deliveries, alerts } = rules.plan(&event, &mut memory);
+        NewEvent { event, deliveries, picture, alerts }
+    }
+
+    async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {
+        let receipt = self.0.store.commit(new).await?;
+        self.announce(&receipt);
+        Ok(receipt)
     }
 
     fn announce(&self, receipt: &Receipt) {
-        if !receipt.duplicate {
+        let own = (!receipt.duplicate).then_some(&receipt.event);
+        for event in own.into_iter().chain(&receipt.alerts) {
             // Fails when nobody listens, which is fine.
-            let _ = self.0.live.send(Arc::new(receipt.event.clone()));
+            let _ = self.0.live.send(Arc::new(event.clone()));
         }
     }
 }

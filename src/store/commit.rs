@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::pictures::Written;
 use super::rows;
 use crate::model::{
-    Attempt, DeliveryId, DeliveryStatus, Event, EventId, PlannedDelivery, Thumbnail, UtcMillis, WebhookId,
+    Attempt, DeliveryId, DeliveryStatus, Event, EventId, NewAlert, PlannedDelivery, Thumbnail, UtcMillis,
+    WebhookId,
 };
 
 /// The answer to a commit: the state as it is on the disk.
@@ -17,6 +18,8 @@ pub struct Receipt {
     pub deliveries: usize,
     /// The same `(id, seq)` had been committed before; nothing was changed.
     pub duplicate: bool,
+    /// The alerts that were committed with it.
+    pub alerts: Vec<Event>,
 }
 
 /// What follows from a request.
@@ -53,6 +56,7 @@ pub(super) struct PreparedEvent {
     pub(super) event: Event,
     pub(super) deliveries: Vec<PlannedDelivery>,
     pub(super) picture: Option<Written>,
+    pub(super) alerts: Vec<NewAlert>,
 }
 
 /// A receipt, and what is left to do once the transaction is committed.
@@ -100,11 +104,10 @@ pub(super) fn insert(
     new: &PreparedEvent,
     now: UtcMillis,
 ) -> rusqlite::Result<Inserted> {
-    let id = new.event.id.uuid().into_bytes();
     let seq = new.event.seq;
     if is_known(connection, new.event.id, seq)? {
         let event = stored(connection, new.event.id, seq)?.unwrap_or_else(|| new.event.clone());
-        let receipt = Receipt { event, deliveries: 0, duplicate: true };
+        let receipt = Receipt { event, deliveries: 0, duplicate: true, alerts: Vec::new() };
         return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0 });
     }
     let current = current(connection, new.event.id)?;
@@ -119,18 +122,37 @@ pub(super) fn insert(
         (None, old) => (old, None),
     };
     let obsolete = obsolete.filter(|old| picture.as_ref().is_none_or(|kept| kept.path != old.path));
-    upsert(connection, &event, picture.as_ref(), now)?;
-    connection
-        .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id, seq, now.0, rows::event_json(&event)])?;
-    let deliveries = queue(connection, &event, &new.deliveries, now)?;
+    let mut deliveries = write(connection, &event, picture.as_ref(), &new.deliveries, now)?;
+    let mut alerts = Vec::new();
+    for alert in &new.alerts {
+        // It shows the picture of this event, and has none of its own.
+        let event = completed(&alert.event, picture.as_ref(), now);
+        deliveries += write(connection, &event, None, &alert.deliveries, now)?;
+        alerts.push(event);
+    }
 
     let bytes = |picture: &Option<Written>| {
         picture.as_ref().map_or(0, |picture| i64::try_from(picture.bytes).unwrap_or(i64::MAX))
     };
     let picture_bytes = bytes(&picture) - bytes(&before);
-    let receipt = Receipt { event, deliveries, duplicate: false };
+    let receipt = Receipt { event, deliveries, duplicate: false, alerts };
     Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes })
+}
+
+/// One state that is new, with its messages. Returns how many.
+fn write(
+    connection: &Connection,
+    event: &Event,
+    picture: Option<&Written>,
+    deliveries: &[PlannedDelivery],
+    now: UtcMillis,
+) -> rusqlite::Result<usize> {
+    upsert(connection, event, picture, now)?;
+    let id = event.id.uuid().into_bytes();
+    connection
+        .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id, event.seq, now.0, rows::event_json(event)])?;
+    queue(connection, event, deliveries, now)
 }
 
 /// An event says what its picture's digest is, and has no thumbnail when there is no picture.

@@ -9,7 +9,10 @@ use rusqlite_migration::{M, Migrations};
 use super::StoreError;
 
 /// In order; each is run once. A released file is never edited.
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("migrations/0001_events_and_outbox.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001_events_and_outbox.sql")),
+    M::up(include_str!("migrations/0006_rules.sql")),
+];
 
 /// Name of the database in the data folder.
 pub(super) const FILE_NAME: &str = "porchlight.db";

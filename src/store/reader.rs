@@ -122,6 +122,24 @@ impl Reader {
         self.events_of(&sql, [])
     }
 
+    /// The newest alerts, newest first.
+    pub fn alerts(&self, limit: usize) -> Result<Vec<Event>, StoreError> {
+        // The condition in these words makes SQLite walk the index of alerts.
+        let sql = format!("{EVENT} WHERE e.type = 'alert.triggered' ORDER BY e.id DESC LIMIT ?1");
+        self.events_of(&sql, [limit])
+    }
+
+    /// Rules of the API, as they were sent, by id.
+    pub fn rules(&self) -> Result<Vec<(String, serde_json::Value)>, StoreError> {
+        let sql = "SELECT id, spec FROM rule ORDER BY id";
+        let rows = self.list(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let spec = |(id, spec): (String, String)| {
+            let spec = serde_json::from_str(&spec).map_err(|error| StoreError::Row(error.to_string()))?;
+            Ok((id, spec))
+        };
+        rows.into_iter().map(spec).collect()
+    }
+
     /// Where the picture of an event is. `None`: it has none, or it made room for newer ones.
     pub fn picture(&self, id: EventId) -> Result<Option<PictureFile>, StoreError> {
         let sql = "SELECT picture_path, picture_sha256, picture_bytes FROM event \

@@ -62,3 +62,13 @@ CREATE TABLE attempt (
   response_body TEXT,               -- the beginning of an error's answer, at most 4 KiB
   PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
+
+-- The last alerts, from which the rules know after a restart what has fired. Holds alerts only: nothing else pays for it.
+CREATE INDEX alert ON event (id) WHERE type = 'alert.triggered';
+
+-- Rules made through the API; those of the file are not here.
+CREATE TABLE rule (
+  id         TEXT    PRIMARY KEY NOT NULL,
+  spec       TEXT    NOT NULL,      -- JSON as it was sent; may hold secrets of its actions
+  changed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -197,7 +197,8 @@ impl Writer {
                 if let Some(path) = obsolete {
                     self.pictures.remove(&path);
                 }
-                metrics.store_events.inc_by(u64::from(!receipt.duplicate));
+                let events = u64::from(!receipt.duplicate) + receipt.alerts.len() as u64;
+                metrics.store_events.inc_by(events);
                 metrics.delivery_queue_depth.inc_by(count(receipt.deliveries));
                 let queued = receipt.deliveries > 0;
                 let _ = reply.send(receipt);
@@ -267,13 +268,13 @@ fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreErr
 fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -> Job {
     match command {
         Command::Commit { new, reply } => {
-            let NewEvent { event, deliveries, picture } = *new;
+            let NewEvent { event, deliveries, picture, alerts } = *new;
             // When this cannot be read the picture is written once more, over itself.
             let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
             let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
             let picture =
                 wanted.and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-            Job::Commit(Box::new(PreparedEvent { event, deliveries, picture }), reply)
+            Job::Commit(Box::new(PreparedEvent { event, deliveries, picture, alerts }), reply)
         }
         Command::Finish { delivery, attempt, outcome, reply } => {
             Job::Finish(delivery, attempt, outcome, reply)
@@ -318,7 +319,7 @@ mod tests {
         }))
         .expect("an event");
         let (reply, answer) = oneshot::channel();
-        let new = Box::new(NewEvent { event, deliveries: vec![], picture: None });
+        let new = Box::new(NewEvent { event, deliveries: vec![], picture: None, alerts: vec![] });
         (Command::Commit { new, reply }, answer)
     }
 

@@ -269,8 +269,11 @@ fn a_zone_entered_and_a_line_crossed_are_news() {
     for step in 0..50 {
         scene.show(&[("person", 0.8, person(0.02 + 0.012 * step as f32))]);
     }
-    let news: Vec<_> =
-        scene.told.iter().map(|update| (update.track.crossed.len(), update.track.zones.entered.len())).collect();
+    let news: Vec<_> = scene
+        .told
+        .iter()
+        .map(|update| (update.track.crossed.len(), update.track.zones.entered.len()))
+        .collect();
     assert_eq!(news, [(0, 0), (1, 0), (1, 1)], "the start, the gate, the zone");
     let crossing = &scene.told[1].track.crossed[0];
     assert_eq!(

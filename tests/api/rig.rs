@@ -117,6 +117,7 @@ impl Served {
             event: event.clone(),
             deliveries: webhooks.iter().map(planned).collect(),
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+            alerts: vec![],
         };
         self.store.commit(new).await.expect("committed");
     }

@@ -100,6 +100,7 @@ pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewE
         event: event.clone(),
         deliveries: webhooks.iter().map(planned).collect(),
         picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+        alerts: vec![],
     }
 }
 

@@ -1,20 +1,20 @@
-//! From a table (`[[webhook]]`, `[[rule]]`) to what it means: whom to tell, and about what.
+//! From a table (`[[webhook]]`) to what it means: whom to tell, and about what.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::super::Conditions;
 use super::super::read::{http_url, label, placeholder, title};
 use super::super::section::Section;
-use super::super::{Conditions, RuleConfig};
 use super::{
     BreakerConfig, Compression, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RetryConfig, RetryOn,
     TlsConfig, WebhookConfig,
 };
 use crate::model::{CameraSlug, EventState, WebhookId};
 
-pub(in crate::config) fn webhook(section: Section<'_>) -> WebhookConfig {
+pub(in crate::config) fn webhook(section: Section<'_>, owner: Owner) -> WebhookConfig {
     let id = section.parsed("id", WebhookId::parse);
     if id.is_none() {
         section.required::<String>("id");
@@ -27,7 +27,7 @@ pub(in crate::config) fn webhook(section: Section<'_>) -> WebhookConfig {
     let webhook = WebhookConfig {
         name: section.optional("name").unwrap_or_else(|| title(id.as_str())),
         id,
-        owner: Owner::File,
+        owner,
         enabled: section.required("enabled"),
         customer: None,
         url: url.unwrap_or_else(|| http_url("http://refused/").expect("a plain address")),
@@ -112,24 +112,7 @@ fn retry_schedule(section: &Section<'_>) -> Option<Vec<Duration>> {
     Some(schedule.into_iter().map(Duration::from_secs_f64).collect())
 }
 
-pub(in crate::config) fn rule(section: Section<'_>) -> RuleConfig {
-    let id = section.parsed("id", WebhookId::parse);
-    if id.is_none() {
-        section.required::<String>("id");
-    }
-    let id = id.unwrap_or_else(|| placeholder(WebhookId::parse));
-    let rule = RuleConfig {
-        name: section.optional("name").unwrap_or_else(|| title(id.as_str())),
-        id,
-        enabled: section.required("enabled"),
-        when: Conditions { min_score: section.number("min_score", 0.0..=1.0) as f32, ..conditions(&section) },
-        webhooks: section.list("webhooks", WebhookId::parse),
-    };
-    section.finish();
-    rule
-}
-
-fn conditions(section: &Section<'_>) -> Conditions {
+pub(in crate::config) fn conditions(section: &Section<'_>) -> Conditions {
     Conditions {
         event_types: section.required("event_types"),
         states: section.list("states", state),
