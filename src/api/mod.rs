@@ -23,11 +23,12 @@ mod page;
 mod query;
 mod reach;
 mod reply;
+mod rules;
 mod thumbnail;
 mod wire;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -44,6 +45,7 @@ use crate::telemetry::Telemetry;
 
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
+pub use rules::RuleBook;
 
 use inspector::Inspector;
 use reply::Failure;
@@ -60,6 +62,7 @@ struct Shared {
     base_url: String,
     webhooks: Vec<WebhookRow>,
     inspector: Option<Inspector>,
+    rules: OnceLock<RuleBook>,
     started: Instant,
     slots: Semaphore,
 }
@@ -88,9 +91,18 @@ impl ApiState {
             base_url: config.api.public_base_url.clone(),
             webhooks: webhooks.collect(),
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
+            rules: OnceLock::new(),
             started: Instant::now(),
             slots: Semaphore::new(guard::SLOTS),
         }))
+    }
+
+    /// Serves `/api/v1/alert-rules` too.
+    #[must_use]
+    pub fn with_rules(self, rules: RuleBook) -> Self {
+        // Fails when it has them already.
+        let _ = self.0.rules.set(rules);
+        self
     }
 
     /// Reads the store where waiting is allowed.
@@ -136,6 +148,12 @@ fn router(state: ApiState) -> Router {
         ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),
     ] {
         limited = with_and_without_slash(limited, path, methods);
+    }
+    if state.0.rules.get().is_some() {
+        for (path, methods) in rules::routes() {
+            let methods = methods.layer(DefaultBodyLimit::max(rules::MAX_BODY_BYTES));
+            limited = with_and_without_slash(limited, path, methods);
+        }
     }
     if state.0.inspector.is_some() {
         let receive = post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES));

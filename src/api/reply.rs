@@ -13,6 +13,8 @@ use serde_json::json;
 pub(super) enum Failure {
     /// 404, with what there is not.
     NotFound(String),
+    /// 409, with what stands in the way.
+    Conflict(String),
     /// 422, with everything that is wrong with the request.
     Invalid(Vec<Wrong>),
     /// 413, with the limit.
@@ -31,16 +33,43 @@ pub(super) enum Failure {
 /// One wrong value, where it stands and what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Wrong {
-    loc: [String; 2],
+    loc: Vec<Step>,
     msg: String,
     #[serde(rename = "type")]
     kind: &'static str,
 }
 
+/// One step on the way to a value: `["body", "alerts", 0, "status"]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Step {
+    /// A place (`query`, `path`, `header`, `body`) or a key.
+    Name(String),
+    /// A place in a list, or in a text.
+    Index(usize),
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
 impl Wrong {
     /// `place`: `query` or `path`. `kind`: a word of pydantic's, for programs.
     pub(super) fn new(place: &str, name: &str, msg: impl Into<String>, kind: &'static str) -> Self {
-        Self { loc: [place.to_owned(), name.to_owned()], msg: msg.into(), kind }
+        Self::at(vec![place.into(), name.into()], msg, kind)
+    }
+
+    /// The same, anywhere.
+    pub(super) fn at(loc: Vec<Step>, msg: impl Into<String>, kind: &'static str) -> Self {
+        Self { loc, msg: msg.into(), kind }
     }
 }
 
@@ -56,6 +85,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound(detail) => detail_of(StatusCode::NOT_FOUND, &detail),
+            Self::Conflict(detail) => detail_of(StatusCode::CONFLICT, &detail),
             Self::Invalid(wrong) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": wrong}))).into_response()
             }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipeline::{CameraInput, Pipeline, load_detector};
 use super::{inspector_verifier, watchdog};
-use crate::api::{self, ApiState};
+use crate::api::{self, ApiState, RuleBook};
 use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Registry, Webhooks};
@@ -51,9 +51,11 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), inspector_verifier(config));
-    services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let registry = Registry::new(webhooks);
+    let rules = RuleBook::open(config.clone(), &reader, store.clone(), publisher.clone(), registry.clone())?;
+    let verifier = inspector_verifier(config);
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier).with_rules(rules);
+    services.spawn(service("api", api::serve(listener, state, cancel.clone())));
     let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
     services.spawn(service("delivery", delivering));
 

@@ -224,6 +224,18 @@ pub enum RecognitionStatus {
     Undecided,
 }
 
+impl RecognitionStatus {
+    /// `known`, `stranger`, `unknown`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Stranger => "stranger",
+            Self::Undecided => "unknown",
+        }
+    }
+}
+
 /// An enrolled person who matches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Match {

@@ -65,12 +65,15 @@ impl Memory {
         if self.events.contains(&(event.id, rule.uuid)) {
             return Some(Reason::AlreadyFired);
         }
-        let camera = event.camera.as_ref().map(|camera| camera.id.as_str());
-        let concerns = |(id, of): &(Uuid, Option<String>)| {
-            *id == rule.uuid && (!rule.cooldown.per_camera || of.as_deref() == camera)
+        let cooldown = rule.cooldown;
+        let fresh = |time: &UtcMillis| is_within(cooldown.period, *time, event.occurred_at);
+        let camera = || event.camera.as_ref().map(|camera| camera.id.clone());
+        let silent = match cooldown.per_camera {
+            _ if cooldown.period.is_zero() => false,
+            true => self.last.get(&(rule.uuid, camera())).is_some_and(fresh),
+            false => self.last.iter().any(|((id, _), time)| *id == rule.uuid && fresh(time)),
         };
-        let mut times = self.last.iter().filter(|(key, _)| concerns(key)).map(|(_, time)| *time);
-        times.any(|time| is_within(rule.cooldown.period, time, event.occurred_at)).then_some(Reason::Cooldown)
+        silent.then_some(Reason::Cooldown)
     }
 }
 

@@ -271,3 +271,20 @@ pub(super) fn abandon(connection: &Connection, known: &[WebhookId]) -> rusqlite:
                WHERE next_at IS NOT NULL AND webhook NOT IN (SELECT value FROM json_each(?1))";
     connection.execute(sql, [names])
 }
+
+/// Keeps a rule of the API, or forgets it.
+pub(super) fn put_rule(
+    connection: &Connection,
+    id: &WebhookId,
+    spec: Option<&str>,
+    now: UtcMillis,
+) -> rusqlite::Result<()> {
+    match spec {
+        Some(spec) => connection.execute(
+            "INSERT OR REPLACE INTO rule (id, spec, changed_at) VALUES (?1, ?2, ?3)",
+            params![id.as_str(), spec, now.0],
+        )?,
+        None => connection.execute("DELETE FROM rule WHERE id = ?1", [id.as_str()])?,
+    };
+    Ok(())
+}

@@ -110,6 +110,13 @@ impl StoreHandle {
         answer.await.map_err(|_| StoreError::Gone)
     }
 
+    /// Keeps a rule of the API as it was sent, or forgets it.
+    pub async fn put_rule(&self, id: WebhookId, spec: Option<String>) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Rule { id, spec, reply }).await?;
+        answer.await.map_err(|_| StoreError::Gone)
+    }
+
     /// Rung after each commit that queued messages. Holds one ring while nobody waits, so none is missed; for one listener.
     #[must_use]
     pub fn wake_up(&self) -> Arc<Notify> {

@@ -32,6 +32,7 @@ pub(super) enum Command {
     Commit { new: Box<NewEvent>, reply: oneshot::Sender<Receipt> },
     Finish { delivery: DeliveryId, attempt: Box<Attempt>, outcome: Outcome, reply: oneshot::Sender<()> },
     Abandon { known: Vec<WebhookId>, reply: oneshot::Sender<usize> },
+    Rule { id: WebhookId, spec: Option<String>, reply: oneshot::Sender<()> },
 }
 
 /// A command whose picture is written.
@@ -40,6 +41,7 @@ enum Job {
     Commit(Box<PreparedEvent>, oneshot::Sender<Receipt>),
     Finish(DeliveryId, Box<Attempt>, Outcome, oneshot::Sender<()>),
     Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
+    Rule(WebhookId, Option<String>, oneshot::Sender<()>),
 }
 
 /// What the transaction did for a job.
@@ -48,6 +50,7 @@ enum Done {
     Commit(Box<Inserted>),
     Finish { ended: usize },
     Abandon { ended: usize },
+    Rule,
 }
 
 /// Owns the connection that writes.
@@ -214,7 +217,11 @@ impl Writer {
                 let _ = reply.send(ended);
                 false
             }
-            (Job::Commit(..) | Job::Finish(..) | Job::Abandon(..), _) => {
+            (Job::Rule(_, _, reply), Done::Rule) => {
+                let _ = reply.send(());
+                false
+            }
+            (Job::Commit(..) | Job::Finish(..) | Job::Abandon(..) | Job::Rule(..), _) => {
                 unreachable!("results come in the order of the jobs")
             }
         }
@@ -280,6 +287,7 @@ fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -
             Job::Finish(delivery, attempt, outcome, reply)
         }
         Command::Abandon { known, reply } => Job::Abandon(known, reply),
+        Command::Rule { id, spec, reply } => Job::Rule(id, spec, reply),
     }
 }
 
@@ -297,6 +305,9 @@ fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Ve
         Job::Abandon(known, _) => {
             let ended = commit::abandon(&transaction, known)?;
             Ok(Done::Abandon { ended })
+        }
+        Job::Rule(id, spec, _) => {
+            commit::put_rule(&transaction, id, spec.as_deref(), now).map(|()| Done::Rule)
         }
     });
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;

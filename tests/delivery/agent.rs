@@ -34,9 +34,10 @@ pub(crate) struct Agent {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) registry: Registry,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) cancel: CancellationToken,
     thread: StoreThread,
-    runtime: tokio::runtime::Runtime,
-    cancel: CancellationToken,
     delivery: tokio::task::JoinHandle<Result<(), DeliveryError>>,
 }
 
@@ -52,10 +53,10 @@ impl Agent {
             .expect("a runtime");
         let cancel = CancellationToken::new();
         let webhooks = Webhooks::compile(config).expect("valid webhooks");
-        let delivery =
-            delivery::run(Registry::new(webhooks), store.clone(), Arc::clone(&telemetry), cancel.clone());
+        let registry = Registry::new(webhooks);
+        let delivery = delivery::run(registry.clone(), store.clone(), Arc::clone(&telemetry), cancel.clone());
         let delivery = runtime.spawn(delivery);
-        Self { store, reader, telemetry, thread, runtime, cancel, delivery }
+        Self { store, reader, telemetry, registry, runtime, cancel, thread, delivery }
     }
 
     /// Commits a state for these webhooks.

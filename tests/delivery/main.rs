@@ -6,4 +6,5 @@ mod agent;
 mod argus;
 mod kill;
 mod receiver;
+mod rules;
 mod sending;

@@ -121,6 +121,11 @@ pub struct Window {
     pub to: Option<Time>,
 }
 
+impl Window {
+    /// Their words, in the order of `days`.
+    pub const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+}
+
 /// How long a rule is silent after it has fired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cooldown {

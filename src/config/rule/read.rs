@@ -135,12 +135,10 @@ fn time_zone(name: &str) -> Result<TimeZone, String> {
         .map_err(|_| format!("there is no time zone `{name}`; take an IANA name such as Europe/Berlin"))
 }
 
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
 fn window(section: Section<'_>) -> Window {
     let day = |text: &str| {
-        let found = DAYS.iter().position(|day| text.to_ascii_lowercase().starts_with(day));
-        found.ok_or_else(|| format!("`{text}` is not one of {}", DAYS.join(", ")))
+        let found = Window::DAYS.iter().position(|day| text.to_ascii_lowercase().starts_with(day));
+        found.ok_or_else(|| format!("`{text}` is not one of {}", Window::DAYS.join(", ")))
     };
     let named = if section.has("days") { section.list("days", day) } else { (0..7).collect() };
     let window = Window {
