@@ -6,5 +6,6 @@ mod agent;
 mod argus;
 mod kill;
 mod receiver;
+mod rule_api;
 mod rules;
 mod sending;
