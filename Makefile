@@ -53,22 +53,26 @@ check: ## what review would complain about: format, lints, documentation
 	$(call step,1/3,format)
 	cargo fmt --all --check
 	$(call step,2/3,lints)
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	$(call step,3/3,documentation)
-	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: test
 test: ## all tests, with real networks, simulated cameras and real receivers
 	$(call step,1/5,installing what is missing)
 	.ci/setup
 	$(call step,2/5,Rust: unit and integration tests)
-	cargo test --locked
+	cargo test --locked --workspace
 	$(call step,3/5,the detector against an independent decoder)
 	tests/reference/check $(TARGET_DIR)/debug/porchlight
 	$(call step,4/5,systemd unit)
 	systemd/check
 	$(call step,5/5,Python: what the demo decides by)
 	$(PYTHON) -B -m unittest discover --start-directory tests/demo
+
+.PHONY: rows
+rows: ## the webhook guides' requirements and the tests that prove them
+	@tests/rows/table
 
 .PHONY: bench
 bench: ## what a minute of video costs, and what the store and the way to the wire do

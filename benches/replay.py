@@ -15,7 +15,7 @@ from pathlib import Path
 # Name and length in seconds; README.md of tests/footage says what they show.
 CLIPS = [("pedestrians.mp4", 60), ("bikes.mp4", 10), ("parked.mp4", 30), ("empty.mp4", 30)]
 ROW = "{:<16} {:>7} {:>9} {:>6} {:>8} {:>12} {:>8} {:>9}"
-FRAME_ROW = "{:<16} {:>8} {:>8} {:>8} {:>8} {:>17}"
+FRAME_ROW = "{:<16} {:>8} {:>8} {:>8} {:>8} {:>8} {:>17}"
 TAIL_LINES = 20
 
 
@@ -50,14 +50,14 @@ def main():
         )
     if chosen[0][0] == "pedestrians.mp4":
         frames.insert(0, ("… at 640x360", per_frame(replay(options.binary, scaled(footage() / "pedestrians.mp4")))))
-    print("\nprocessor time in ms per frame; loop: motion, tracking, pictures, events")
-    print(FRAME_ROW.format("clip", "decode", "loop", "around", "network", "around / network"))
+    print("\nprocessor time in ms per frame; loop: motion, tracking, events; pictures: JPEGs of events, as a share of all frames")
+    print(FRAME_ROW.format("clip", "decode", "loop", "pictures", "around", "network", "around / network"))
     for name, columns in frames:
         print(FRAME_ROW.format(name, *columns))
 
 
 def per_frame(stats):
-    """Milliseconds of processor time: decoding and motion for each frame they saw; tracking, pictures and events, what
+    """Milliseconds of processor time: decoding and motion for each frame they saw; tracking and events, pictures, what
     surrounds the network, and the network for each examined frame; the surroundings as a share of the network."""
 
     def cost(frames, *stages):
@@ -65,9 +65,11 @@ def per_frame(stats):
 
     examined = stats["examined"]
     decode = cost(stats["decoded"], "decode")
-    loop = cost(stats["stages"]["motion"]["count"], "motion") + cost(examined, "track", "analyse", "events")
+    loop = cost(stats["stages"]["motion"]["count"], "motion") + cost(examined, "track", "events")
+    pictures = cost(examined, "analyse")
     around, network = cost(examined, "preprocess", "postprocess"), cost(examined, "inference")
-    return [f"{decode:.2f}", f"{loop:.2f}", f"{around:.2f}", f"{network:.1f}", f"{100 * around / max(network, 1e-9):.0f} %"]
+    share = f"{100 * around / max(network, 1e-9):.0f} %"
+    return [*(f"{ms:.2f}" for ms in (decode, loop, pictures, around)), f"{network:.1f}", share]
 
 
 def scaled(clip):

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
 use porchlight::delivery::{self, Registry, Webhooks};
-use porchlight::model::{Attempt, Event, EventId, NewEvent, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
-use porchlight::store::{DeliveryFilter, Outcome, Store, StoreHandle};
+use porchlight::model::{
+    Attempt, Event, EventId, NewEvent, PlannedDelivery, RuleRef, Trigger, UtcMillis, WebhookId,
+};
+use porchlight::store::{DeliveryFilter, Finished, Outcome, Store, StoreHandle};
 use porchlight::telemetry::{Telemetry, process_cpu};
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +63,9 @@ async fn rates(folder: PathBuf, committers: usize) {
             (store.clone(), piece.iter().map(|delivery| delivery.id).collect());
         tokio::spawn(async move {
             for id in ids {
-                store.finish_attempt(id, attempt(), Outcome::Delivered).await.unwrap();
+                let finished =
+                    Finished { delivery: id, attempt: Some(attempt()), outcome: Outcome::Delivered };
+                store.finish(vec![finished]).await.unwrap();
             }
         })
     });
@@ -90,8 +94,9 @@ fn latency(runtime: &tokio::runtime::Runtime, folder: PathBuf) {
     let (store, _reader, thread) = Store::open(&config.store, &folder, Arc::clone(&telemetry)).unwrap();
     let cancel = CancellationToken::new();
     let webhooks = Webhooks::compile(&config).unwrap();
-    let delivery =
-        runtime.spawn(delivery::run(Registry::new(webhooks), store.clone(), telemetry, cancel.clone()));
+    let (notices, _received) = tokio::sync::mpsc::channel(1);
+    let delivery = delivery::run(Registry::new(webhooks), store.clone(), telemetry, notices, cancel.clone());
+    let delivery = runtime.spawn(delivery);
     let (mut commits, mut wire) = (Vec::new(), Vec::new());
     for _ in 0..300 {
         let began = Instant::now();
@@ -165,6 +170,8 @@ fn written_bytes() -> u64 {
 fn attempt() -> Attempt {
     Attempt {
         number: 1,
+        trigger: Trigger::Event,
+        fallback: false,
         started_at: UtcMillis::now(),
         duration: Duration::from_millis(12),
         status_code: Some(200),
@@ -190,5 +197,11 @@ fn new() -> NewEvent {
     .unwrap();
     let rule = RuleRef { id: uuid::Uuid::nil(), name: "Person at Front Door".to_owned() };
     let webhook = WebhookId::parse("hook").unwrap();
-    NewEvent { event, deliveries: vec![PlannedDelivery { webhook, rule }], picture: None, alerts: vec![] }
+    NewEvent {
+        event,
+        deliveries: vec![PlannedDelivery { webhook, rule }],
+        picture: None,
+        alerts: vec![],
+        key: None,
+    }
 }

@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | capture -> decode | [`model::Packet`] | 60 a camera; live: drop to the next key frame, counted; replay: wait |
 //! | decode -> motion | [`model::Frame`] | function call |
+//! | decode -> viewers | [`model::Frame`] | one slot a camera ([`live::Offers`]), filled only while somebody watches; newest wins |
 //! | motion -> detect | [`model::Observation`] | one slot a camera ([`detect::Inbox`]); newest wins, counted; replay: wait |
 //! | detect -> track | [`model::Examination`] | function call |
 //! | track -> recognise | [`model::TrackUpdate`] with a [`model::Shot`] | 16, blocks |
@@ -36,9 +37,9 @@
 //!
 //! # Who may import whom
 //!
-//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`] and [`store`] import those. Stages
+//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`], [`live`] and [`store`] import those. Stages
 //! ([`capture`] [`decode`] [`motion`] [`detect`] [`track`] [`recognise`] [`events`] [`rules`]) import what is below them, never each other and
-//! never the store. [`publish`] is where rules and store meet. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
+//! never the store. [`publish`] is where rules and store meet, [`live`] where decode and viewers do, [`webhooks`] where file, store, rules and delivery agree on the set of webhooks. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
 //! Only [`app`] sees two stages, and [`cli`] sees `app`.
 //! `tests/architecture` reads the source and fails on a wrong import.
 //!
@@ -56,6 +57,7 @@ pub mod config;
 pub mod telemetry;
 
 pub mod inference;
+pub mod live;
 pub mod pixels;
 pub mod store;
 
@@ -73,6 +75,7 @@ pub mod publish;
 pub mod api;
 pub mod delivery;
 pub mod web;
+pub mod webhooks;
 
 pub mod app;
 pub mod cli;

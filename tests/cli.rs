@@ -49,20 +49,23 @@ fn without_a_command_it_says_what_there_is() {
     let output = porchlight(folder().path(), &[]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    for command in ["run", "check", "replay", "detect", "models", "outbox", "completions", "man"] {
+    for command in
+        ["run", "check", "replay", "detect", "models", "outbox", "token", "webhook", "completions", "man"]
+    {
         assert!(said.lines().any(|line| line.trim_start().starts_with(command)), "{command}:\n{said}");
     }
 }
 
 #[test]
 fn help_of_each_command_names_what_matters_there() {
-    let expected: [(&str, &[&str]); 8] = [
+    let expected: [(&str, &[&str]); 9] = [
         ("run", &["--config", "/etc/porchlight/porchlight.toml", "SIGTERM"]),
         ("check", &["--config", "--json", "Exits with 0"]),
         ("replay", &["MP4 or MKV", "--json", "--stats", "--pictures", "--start", "nothing is sent"]),
         ("detect", &["JPEG", "--min-score", "--draw", "class_id"]),
         ("models", &["--json", "--config"]),
         ("outbox", &["--status", "--webhook", "--json"]),
+        ("webhook", &["render", "verify"]),
         ("completions", &["bash", "zsh", "fish"]),
         ("man", &["folder"]),
     ];
@@ -111,6 +114,21 @@ fn check_says_all_well_or_what_is_not() {
 }
 
 #[test]
+fn check_says_what_is_odd_and_succeeds() {
+    let folder = folder();
+    let hook = "[[webhook]]\nid = \"far\"\nurl = \"http://receiver.example.com/hook\"\n";
+    fs::write(folder.path().join("c.toml"), hook).expect("written");
+    let said = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert!(said.status.success(), "{}", stderr(&said));
+    let warning = "c.toml:3: webhook[1].url: goes unencrypted over the internet; use https";
+    assert_eq!(stderr(&said).trim(), format!("warning: {warning}"));
+    assert_eq!(stdout(&said), "c.toml: all well\n");
+    let said = porchlight(folder.path(), &["check", "--json", "--config", "c.toml"]);
+    let said: Value = serde_json::from_str(&stdout(&said)).expect("one JSON object");
+    assert_eq!((&said["ok"], &said["warnings"][0]["key"]), (&Value::Bool(true), &"webhook[1].url".into()));
+}
+
+#[test]
 fn check_for_programs_prints_one_object() {
     let folder = folder();
     fs::write(folder.path().join("good.toml"), "").expect("written");
@@ -119,7 +137,7 @@ fn check_for_programs_prints_one_object() {
     let good = porchlight(folder.path(), &["check", "--json", "--config", "good.toml"]);
     let said: Value = serde_json::from_str(&stdout(&good)).expect("one JSON object");
     assert!(good.status.success());
-    assert_eq!(said, serde_json::json!({"ok": true, "problems": []}));
+    assert_eq!(said, serde_json::json!({"ok": true, "problems": [], "warnings": []}));
 
     let bad = porchlight(folder.path(), &["check", "--json", "--config", "bad.toml"]);
     let said: Value = serde_json::from_str(&stdout(&bad)).expect("one JSON object");
@@ -127,7 +145,7 @@ fn check_for_programs_prints_one_object() {
     assert!(bad.stderr.is_empty(), "{}", stderr(&bad));
     let message = "unknown key; did you mean `listen`?";
     let problem = serde_json::json!({"line": 2, "key": "api.lissten", "message": message});
-    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem]}));
+    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem], "warnings": []}));
 }
 
 #[test]
@@ -242,4 +260,96 @@ fn outbox_without_an_agents_data_says_where_it_looked() {
     fs::write(folder.path().join("c.toml"), text).expect("written");
     let output = porchlight(folder.path(), &["outbox", "--config", "c.toml"]);
     assert_refused(&output, &["data"]);
+}
+
+const WEBHOOK: &str = r#"
+[store]
+min_free_mb = 0
+[[webhook]]
+id = "hook"
+url = "http://receiver.example/path-secret?token=query-secret"
+secret = "signing-secret"
+[webhook.headers]
+Authorization = "Bearer header-secret"
+"#;
+
+#[test]
+fn a_webhooks_request_can_be_looked_at_without_sending_it() {
+    let folder = folder();
+    fs::write(folder.path().join("p.toml"), WEBHOOK).expect("written");
+    let render = |event: &str, more: &[&str]| {
+        let arguments = [&["webhook", "render", "hook", event, "--config", "p.toml"], more].concat();
+        porchlight(folder.path(), &arguments)
+    };
+    let output = render("sample:object.detected", &[]);
+    let said = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let (head, body) = said.split_once("\n\n").expect("head and body");
+    assert!(head.starts_with("POST to receiver.example\n"), "{head}");
+    for line in ["Authorization: (hidden)", "content-type: application/json", "x-argusai-signature: sha256="]
+    {
+        assert!(head.contains(line), "{line}: {head}");
+    }
+    assert!(!said.contains("-secret"), "{said}");
+    let body: Value = serde_json::from_str(body).expect("the body alone");
+    assert_eq!(
+        (&body["event_type"], &body["event"]["camera_name"]),
+        (&"alert_triggered".into(), &"Front Door".into())
+    );
+
+    let json: Value =
+        serde_json::from_str(&stdout(&render("sample:object.detected", &["--json"]))).expect("JSON");
+    assert_eq!((&json["method"], &json["headers"]["Authorization"]), (&"POST".into(), &"(hidden)".into()));
+    let inner: Value = serde_json::from_str(json["body"].as_str().expect("text")).expect("JSON");
+    assert_eq!(inner["rule"]["name"], "Hook");
+    fs::write(folder.path().join("bad.json"), "{}").expect("written");
+    assert_refused(&render("bad.json", &[]), &["bad.json does not hold an event"]);
+    assert_refused(
+        &render("nothing", &[]),
+        &["neither a file nor the id of an event", "sample:object.detected"],
+    );
+    let unknown = ["webhook", "render", "hoak", "sample:a.b", "--config", "p.toml"];
+    assert_refused(&porchlight(folder.path(), &unknown), &["no webhook `hoak`", "there is hook"]);
+}
+
+#[test]
+fn s4_21_a_received_signature_can_be_checked() {
+    let folder = folder();
+    let write = |name: &str, content: &str| fs::write(folder.path().join(name), content).expect("written");
+    write("body", r#"{"test": 2432232314}"#);
+    write("tampered", r#"{"test": 1}"#);
+    write("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    let verify = |body: &str, more: &[&str]| {
+        let headers = [
+            "--header=webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "--header=webhook-timestamp: 1614265330",
+            "--header=webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            "--secret-file=secret",
+        ];
+        let output = porchlight(folder.path(), &[&["webhook", "verify", body], &headers[..], more].concat());
+        (output.status.code(), stdout(&output).trim().to_owned(), stderr(&output))
+    };
+    let long_ago = ["--preset=standard", "--tolerance=10000000000"];
+    assert_eq!(verify("body", &long_ago), (Some(0), "valid".to_owned(), String::new()));
+    let (code, said, _) = verify("tampered", &long_ago);
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("invalid: the signature in webhook-signature was not made"), "{said}");
+    let (code, said, _) = verify("body", &["--preset=standard"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains(" s ago, and more than 300 s are not believed; compare the clocks"), "{said}");
+    let (code, said, _) = verify("body", &["--preset=webnet"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(1), "invalid: there is no signature: none of the headers x-webhook-signature")
+    );
+    let own = ["--signature-header=webhook-signature", "--format=v1,{base64}", "--content={id}.{body}"];
+    assert!(verify("body", &own).1.starts_with("invalid: the signature in"));
+    let (code, said, error) = verify("body", &["--preset=standrad"]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert!(error.contains("did you mean `standard`?"), "{error}");
+    let help = stdout(&porchlight(folder.path(), &["webhook", "verify", "--help"]));
+    assert!(
+        help.contains("whsec_") && help.contains("base64") && help.contains("exits with 0 or 1"),
+        "{help}"
+    );
 }

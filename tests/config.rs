@@ -176,7 +176,7 @@ fn debug_output_shows_no_secret() {
         id = "hook"
         url = "https://HIDDEN-user:HIDDEN-pass@hooks.example.org/services/HIDDEN-path?token=HIDDEN-token"
         secret = "HIDDEN-secret"
-        headers = { Authorization = "Bearer HIDDEN-header" }
+        headers = { X-Api-Key = "HIDDEN-header" }
     "#;
     let config = Config::parse(text).expect("the text is complete");
     let shown = format!("{config:?}\n{config:#?}");

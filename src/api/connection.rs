@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Connections at the same time; further ones wait in the kernel's queue. Systemd grants 1024 descriptors by default, and
 /// cameras, receivers and the store need theirs.
@@ -21,15 +22,19 @@ pub(super) const MAX: usize = 256;
 /// request takes.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// A listener that keeps to both.
+/// Once the agent stops, a client has this long to take its answer: one that does not read would hold up the stop for ever.
+const PARTING: Duration = Duration::from_secs(4);
+
+/// A listener that keeps to all of them.
 pub(super) struct Bounded {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, free: Arc::new(Semaphore::new(MAX)) }
+    pub(super) fn new(listener: TcpListener, stop: CancellationToken) -> Self {
+        Self { listener, free: Arc::new(Semaphore::new(MAX)), stop }
     }
 }
 
@@ -43,7 +48,8 @@ impl Listener for Bounded {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Without it small answers wait for the client's next acknowledgement; they still arrive.
         let _ = stream.set_nodelay(true);
-        (Connection { stream, idle: Box::pin(sleep(IDLE)), _permit: permit }, address)
+        let stop = Box::pin(self.stop.clone().cancelled_owned());
+        (Connection { stream, idle: Box::pin(sleep(IDLE)), stop, is_last: false, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -61,18 +67,27 @@ impl Connected<IncomingStream<'_, Bounded>> for Client {
     }
 }
 
-/// A connection that ends when nothing moves.
+/// A connection that ends when nothing moves, and soon after the agent has begun to stop.
 pub(super) struct Connection {
     stream: TcpStream,
     idle: Pin<Box<Sleep>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The agent stops: the time is not prolonged any more.
+    is_last: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     /// What the stream says, unless it has been waiting for too long.
     fn watch<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if !self.is_last && self.stop.as_mut().poll(context).is_ready() {
+            self.is_last = true;
+            self.idle.as_mut().reset(Instant::now() + PARTING);
+        }
         if poll.is_ready() {
-            self.idle.as_mut().reset(Instant::now() + IDLE);
+            if !self.is_last {
+                self.idle.as_mut().reset(Instant::now() + IDLE);
+            }
             return poll;
         }
         match self.idle.as_mut().poll(context) {

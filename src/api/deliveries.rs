@@ -5,11 +5,13 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::ApiState;
+use super::auth::Identity;
 use super::events::MAX_LIMIT;
 use super::query::{self, Complaint, PathId, Query};
 use super::reply::Failure;
+use super::steering::webhook;
 use super::wire::{AttemptRow, DeliveryRow, List, list as wire_list};
-use crate::model::{DeliveryId, DeliveryStatus, WebhookId};
+use crate::model::{CameraSlug, DeliveryId, DeliveryStatus, EventType};
 use crate::store::DeliveryFilter;
 
 /// Messages of a page, unless asked otherwise.
@@ -17,6 +19,7 @@ const DEFAULT_LIMIT: u64 = 50;
 
 pub(super) async fn list(
     State(state): State<ApiState>,
+    identity: Identity,
     mut query: Query,
 ) -> Result<Json<List<DeliveryRow>>, Failure> {
     let limit = query.take("limit", |text| query::whole(text, 1, MAX_LIMIT)).unwrap_or(DEFAULT_LIMIT);
@@ -25,26 +28,32 @@ pub(super) async fn list(
         status: query.take("status", status),
         webhook: query.take("webhook", webhook),
         event: query.take("event", query::uuid),
+        kind: query.take("event_type", |text| Ok(EventType::parse(text))),
+        camera: query.take("camera", camera),
+        since: query.take("since", query::time),
+        until: query.take("until", query::time),
         before: query.take("cursor", query::uuid),
     };
     query.finish()?;
-    let page = state.read(move |reader| reader.deliveries(&filter, limit + 1)).await?;
+    let page = state.read(&identity, move |reader| reader.deliveries(&filter, limit + 1)).await?;
     Ok(Json(wire_list(page, limit, |delivery| delivery.id, DeliveryRow::from)))
 }
 
 pub(super) async fn one(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<Json<DeliveryRow>, Failure> {
-    let delivery = state.read(move |reader| reader.delivery(id)).await?.ok_or_else(unknown)?;
+    let delivery = state.read(&identity, move |reader| reader.delivery(id)).await?.ok_or_else(unknown)?;
     Ok(Json(delivery.into()))
 }
 
 pub(super) async fn attempts(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<DeliveryId>,
 ) -> Result<Json<Value>, Failure> {
-    let found = state.read(move |reader| Ok((reader.delivery(id)?, reader.attempts(id)?))).await?;
+    let found = state.read(&identity, move |reader| Ok((reader.delivery(id)?, reader.attempts(id)?))).await?;
     let (Some(_), attempts) = found else { return Err(unknown()) };
     let rows: Vec<_> = attempts.into_iter().map(AttemptRow::from).collect();
     Ok(Json(json!({"items": rows})))
@@ -55,8 +64,8 @@ fn status(text: &str) -> Result<DeliveryStatus, Complaint> {
     query::word(text, [Pending, Retrying, Success, Failed], DeliveryStatus::as_str)
 }
 
-fn webhook(text: &str) -> Result<WebhookId, Complaint> {
-    WebhookId::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
+fn camera(text: &str) -> Result<CameraSlug, Complaint> {
+    CameraSlug::parse(text).map_err(|error| (error.to_string(), "value_error.slug"))
 }
 
 fn unknown() -> Failure {

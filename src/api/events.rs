@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use super::auth::Identity;
 use super::query::{self, Complaint, PathId, Query};
 use super::reply::Failure;
 use super::wire::{List, list as wire_list};
@@ -18,35 +19,37 @@ pub(super) const MAX_LIMIT: u64 = 500;
 
 pub(super) async fn list(
     State(state): State<ApiState>,
+    identity: Identity,
     mut query: Query,
 ) -> Result<Json<List<Event>>, Failure> {
     let limit = query.take("limit", |text| query::whole(text, 1, MAX_LIMIT)).unwrap_or(DEFAULT_LIMIT);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let filter = filter(&state, &mut query);
     query.finish()?;
-    let page = state.read(move |reader| reader.events(&filter, limit + 1)).await?;
-    let base = &state.0.base_url;
-    Ok(Json(wire_list(page, limit, |event| event.id, |event| event.with_thumbnail_url(base))))
+    let page = state.read(&identity, move |reader| reader.events(&filter, limit + 1)).await?;
+    let pictures = &state.0.pictures;
+    Ok(Json(wire_list(page, limit, |event| event.id, |event| pictures.fill_in(event))))
 }
 
 pub(super) async fn one(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<EventId>,
 ) -> Result<Json<Event>, Failure> {
-    let event = state.read(move |reader| reader.event(id)).await?.ok_or_else(unknown)?;
-    Ok(Json(event.with_thumbnail_url(&state.0.base_url)))
+    let event = state.read(&identity, move |reader| reader.event(id)).await?.ok_or_else(unknown)?;
+    Ok(Json(state.0.pictures.fill_in(event)))
 }
 
 pub(super) async fn states(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<EventId>,
 ) -> Result<Json<Value>, Failure> {
-    let states = state.read(move |reader| reader.event_states(id)).await?;
+    let states = state.read(&identity, move |reader| reader.event_states(id)).await?;
     if states.is_empty() {
         return Err(unknown());
     }
-    let base = &state.0.base_url;
-    let states: Vec<_> = states.into_iter().map(|event| event.with_thumbnail_url(base)).collect();
+    let states: Vec<_> = states.into_iter().map(|event| state.0.pictures.fill_in(event)).collect();
     Ok(Json(json!({"states": states})))
 }
 

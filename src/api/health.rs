@@ -1,4 +1,5 @@
-//! `/api/v1/health` for people and load balancers, `/metrics` for Prometheus. Both answer when the rest is busy.
+//! `/api/v1/health` for people, `/healthz` and `/readyz` for load balancers, `/metrics` for Prometheus. All answer when the rest
+//! is busy. Strangers learn from `/healthz` whether all is well, and not what is not.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +9,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 
-use super::wire::state_word;
-use super::{ApiState, reply::Failure};
-use crate::model::{CameraState, DeliveryStatus, WebhookId};
+use super::auth::Identity;
+use super::{ApiState, cameras, reply::Failure};
+use crate::model::{CameraState, DeliveryStatus, Scope, WebhookId};
 
 /// One piece of work that takes longer than this is worth telling. The longest honest ones (an inference on a slow board, a commit
 /// on a slow card) take a few seconds.
@@ -62,8 +64,31 @@ struct Queue {
     failed: u64,
 }
 
-pub(super) async fn health(State(state): State<ApiState>) -> Response {
-    let health = look(&state).await;
+pub(super) async fn alive(State(state): State<ApiState>, identity: Identity) -> Response {
+    let mut answer = health(State(state), identity.clone()).await;
+    if !identity.scopes.allow(Scope::Read) {
+        let word = if answer.status().is_success() { "alive" } else { "hangs" };
+        answer = (answer.status(), Json(json!({"status": word}))).into_response();
+    }
+    answer
+}
+
+/// Whether requests about events would be answered.
+pub(super) async fn ready(State(state): State<ApiState>) -> Response {
+    let reads = state.0.reader.clone();
+    let look = tokio::task::spawn_blocking(move || reads.delivery_counts());
+    match tokio::time::timeout(STORE_PATIENCE, look).await {
+        Ok(Ok(Ok(_))) if state.0.telemetry.stuck(HUNG).is_none() => {
+            Json(json!({"status": "ready"})).into_response()
+        }
+        Ok(_) | Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not ready"}))).into_response()
+        }
+    }
+}
+
+pub(super) async fn health(State(state): State<ApiState>, identity: Identity) -> Response {
+    let health = look(&state, &identity).await;
     // A hanging stage does not come back; whoever restarts containers should do so.
     let status = if health.hung { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(health)).into_response()
@@ -74,13 +99,13 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Response {
     ([(header::CONTENT_TYPE, open_metrics)], state.0.telemetry.render_metrics()).into_response()
 }
 
-/// Asks everybody.
-pub(super) async fn look(state: &ApiState) -> Health {
+/// Asks everybody. A customer's identity learns of their own cameras and messages only.
+pub(super) async fn look(state: &ApiState, identity: &Identity) -> Health {
     let mut problems = Vec::new();
     let mut cameras: BTreeMap<_, _> =
         ["online", "offline", "starting", "ended"].into_iter().map(|word| (word, 0)).collect();
-    for status in state.0.telemetry.cameras.all() {
-        *cameras.entry(state_word(&status.state)).or_default() += 1;
+    for status in cameras::seen_by(state, identity) {
+        *cameras.entry(status.state.as_str()).or_default() += 1;
         if let CameraState::Offline { reason, detail, .. } = status.state {
             let detail = format!("{}: {detail}", reason.as_str());
             problems.push(Problem { kind: "camera", id: status.camera.slug.to_string(), detail });
@@ -92,7 +117,7 @@ pub(super) async fn look(state: &ApiState) -> Health {
         let detail = format!("{word}: busy with one piece of work for more than {} s", limit.as_secs());
         problems.push(Problem { kind: "worker", id: worker, detail });
     }
-    let deliveries = match count(state).await {
+    let deliveries = match count(state, identity).await {
         Ok(deliveries) => deliveries,
         Err(detail) => {
             problems.push(Problem { kind: "store", id: "outbox".to_owned(), detail });
@@ -111,8 +136,11 @@ pub(super) async fn look(state: &ApiState) -> Health {
     }
 }
 
-async fn count(state: &ApiState) -> Result<Vec<(WebhookId, DeliveryStatus, u64)>, String> {
-    let counts = state.read(|reader| reader.delivery_counts());
+async fn count(
+    state: &ApiState,
+    identity: &Identity,
+) -> Result<Vec<(WebhookId, DeliveryStatus, u64)>, String> {
+    let counts = state.read(identity, |reader| reader.delivery_counts());
     match tokio::time::timeout(STORE_PATIENCE, counts).await {
         Ok(Ok(counts)) => Ok(counts),
         Ok(Err(Failure::Internal)) => Err("cannot be read; the agent's log says more".to_owned()),

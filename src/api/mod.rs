@@ -1,54 +1,95 @@
-//! The agent over HTTP: events, pictures, cameras, messages, health, metrics, the request inspector, and the page for people.
+//! The agent over HTTP: events, pictures, cameras and what they see, messages, health, metrics, the request inspector, and the
+//! page for people.
 //!
 //! Handlers are thin: they read a query ([`query`]), read the store on a blocking thread ([`ApiState::read`]), and write JSON.
 //! How that JSON looks is decided here ([`wire`]), but for the event, whose shape is [`crate::model::Event`]. What the page looks
-//! like is decided in [`crate::web`]. Nothing here changes anything but the inspector's own memory.
+//! like is decided in [`crate::web`]. What others report goes through [`crate::publish`]. What may be changed are webhooks
+//! ([`webhooks`]), the outbox ([`steering`]), tokens ([`auth`]) and the inspector's own memory.
 //!
-//! Everything that comes in is foreign: it is answered with 4xx and a sentence, never with a panic. Everything that goes out is
-//! for whoever can reach the port, as there is no login: no address of a camera or a receiver, and no secret.
+//! Everything that comes in is foreign: [`auth`] decides whether it may, and what is wrong is answered with 4xx and a sentence,
+//! never with a panic. Nothing that goes out holds the address of a camera or a receiver, or a secret.
 //!
 //! Bounds: a request takes [`guard::TIME_LIMIT`] at most, [`guard::SLOTS`] are worked on at a time and the others wait their turn,
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
 //! metrics need no slot: they answer when the rest does not.
 
+mod access;
+mod alertmanager;
+mod auth;
+mod body;
 mod cameras;
 mod connection;
+mod dead_letters;
 mod deliveries;
 mod error;
+mod event_types;
 mod events;
 mod guard;
 mod health;
+mod ingest;
 mod inspector;
+mod live;
 mod page;
 mod query;
 mod reach;
 mod reply;
 mod rules;
+mod stats;
+mod steering;
+mod stream;
+mod system;
 mod thumbnail;
+mod webhook_health;
+mod webhooks;
 mod wire;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, get, post};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router, ServiceExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::normalize_path::NormalizePath;
 
-use crate::config::Config;
-use crate::model::WebhookId;
-use crate::store::{Reader, StoreError};
+use crate::config::{self, Config, Inbound, Outbound};
+use crate::delivery::Health;
+use crate::live::Live;
+use crate::model::PictureLinks;
+use crate::publish::Publisher;
+use crate::store::{Reader, StoreError, StoreHandle};
 use crate::telemetry::Telemetry;
+use crate::webhooks::{Entry, Manager};
 
+pub use auth::Access;
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
-pub use rules::RuleBook;
 
+use access::Gate;
+use auth::Identity;
 use inspector::Inspector;
 use reply::Failure;
+
+/// What handlers hand things to.
+#[derive(Debug)]
+pub struct Services {
+    /// Decides who is let in.
+    pub access: Access,
+    /// Shows what cameras see.
+    pub live: Live,
+    /// Takes what others report.
+    pub publisher: Publisher,
+    /// Changes webhooks.
+    pub webhooks: Manager,
+    /// Knows which receivers answer.
+    pub health: Health,
+    /// Changes the outbox.
+    pub store: StoreHandle,
+}
 
 /// What the handlers look at. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -57,62 +98,75 @@ pub struct ApiState(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     reader: Reader,
+    store: StoreHandle,
     telemetry: Arc<Telemetry>,
-    /// How others reach this agent; begins every picture's address.
-    base_url: String,
-    webhooks: Vec<WebhookRow>,
+    access: Access,
+    live: Live,
+    pictures: PictureLinks,
+    webhooks: Manager,
     inspector: Option<Inspector>,
-    rules: OnceLock<RuleBook>,
+    health: Health,
+    outbound: Outbound,
+    publisher: Publisher,
+    inbound: Inbound,
+    listeners: Arc<Semaphore>,
     started: Instant,
     slots: Semaphore,
-}
-
-/// What people may know of a webhook.
-#[derive(Debug)]
-struct WebhookRow {
-    id: WebhookId,
-    name: String,
-    enabled: bool,
 }
 
 impl ApiState {
     /// `verifier` judges the signatures of what the inspector receives.
     #[must_use]
-    pub fn new(config: &Config, reader: Reader, telemetry: Arc<Telemetry>, verifier: Verifier) -> Self {
+    pub fn new(
+        config: &Config,
+        reader: Reader,
+        telemetry: Arc<Telemetry>,
+        verifier: Verifier,
+        services: Services,
+    ) -> Self {
         reach::warn_if_local(config);
-        let webhooks = config.webhooks.iter().map(|webhook| WebhookRow {
-            id: webhook.id.clone(),
-            name: webhook.name.clone(),
-            enabled: webhook.enabled,
-        });
+        let Services { access, live, publisher, webhooks, health, store } = services;
         Self(Arc::new(Shared {
             reader,
+            store,
             telemetry,
-            base_url: config.api.public_base_url.clone(),
-            webhooks: webhooks.collect(),
+            access,
+            live,
+            pictures: config.api.pictures.clone(),
+            webhooks,
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
-            rules: OnceLock::new(),
+            health,
+            outbound: config.outbound.clone(),
+            publisher,
+            inbound: config.inbound.clone(),
+            listeners: Arc::new(Semaphore::new(live::MAX_LISTENERS)),
             started: Instant::now(),
             slots: Semaphore::new(guard::SLOTS),
         }))
     }
 
-    /// Serves `/api/v1/alert-rules` too.
-    #[must_use]
-    pub fn with_rules(self, rules: RuleBook) -> Self {
-        // Fails when it has them already.
-        let _ = self.0.rules.set(rules);
-        self
-    }
-
-    /// Reads the store where waiting is allowed.
+    /// Reads the store where waiting is allowed; what is not there for this identity is not there.
     async fn read<T: Send + 'static>(
         &self,
+        identity: &Identity,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let reader = self.0.reader.clone();
+        let reader = match &identity.customer {
+            None => self.0.reader.clone(),
+            Some(customer) => {
+                let webhooks: Vec<_> =
+                    self.webhooks(identity).iter().map(|webhook| webhook.id.clone()).collect();
+                self.0.reader.of_customer(customer, &webhooks)
+            }
+        };
         let result = tokio::task::spawn_blocking(move || read(&reader)).await;
         result.map_err(Failure::internal)?.map_err(Failure::internal)
+    }
+
+    /// The webhooks that are there for this identity.
+    fn webhooks(&self, identity: &Identity) -> Vec<Arc<Entry>> {
+        let set = self.0.webhooks.current();
+        set.iter().filter(|entry| identity.may_see(entry.customer())).cloned().collect()
     }
 }
 
@@ -121,68 +175,91 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ApiError> {
     TcpListener::bind(listen).await.map_err(|source| ApiError::Bind { listen, source })
 }
 
-/// Answers requests until `cancel`, then finishes those under way; how long that may take is the caller's to bound.
+/// Answers requests until `cancel`, then finishes those under way; clients that do not take their answer are left.
 pub async fn serve(
     listener: TcpListener,
     state: ApiState,
     cancel: CancellationToken,
 ) -> Result<(), ApiError> {
-    let service = router(state).into_make_service_with_connect_info::<connection::Client>();
-    axum::serve(connection::Bounded::new(listener), service)
+    let router = router(state).layer(Extension(live::Closing(cancel.clone())));
+    // The reference guides write addresses both ways, and a redirect would turn a POST into a GET in many clients. Before the
+    // router, so that both forms are one route for everything behind it.
+    let service = NormalizePath::trim_trailing_slash(router);
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<connection::Client>(service);
+    axum::serve(connection::Bounded::new(listener, cancel.clone()), service)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
         .map_err(ApiError::Serve)
 }
 
 fn router(state: ApiState) -> Router {
-    let mut limited = Router::new().route("/", get(page::page)).route("/assets/{name}", get(page::asset));
-    for (path, methods) in [
-        ("/api/v1/events", get(events::list)),
-        ("/api/v1/events/{id}", get(events::one)),
-        ("/api/v1/events/{id}/states", get(events::states)),
-        ("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail)),
-        ("/api/v1/cameras", get(cameras::list)),
-        ("/api/v1/cameras/{id}", get(cameras::one)),
-        ("/api/v1/webhook-deliveries", get(deliveries::list)),
-        ("/api/v1/webhook-deliveries/{id}", get(deliveries::one)),
-        ("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts)),
-    ] {
-        limited = with_and_without_slash(limited, path, methods);
+    let inbound = &state.0.inbound;
+    let gate = |access: &config::Access| {
+        from_fn_with_state(Gate::new(access, &inbound.trusted_proxies), access::pass)
+    };
+    let ingest = post(ingest::receive)
+        .layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES))
+        .layer(gate(&inbound.ingest.access));
+    let alerts = post(alertmanager::receive)
+        .layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES))
+        .layer(gate(&inbound.alertmanager.access));
+    let mut limited = Router::new()
+        .route("/", get(page::page))
+        .route("/assets/{name}", get(page::asset))
+        .route("/api/v1/events", get(events::list).merge(ingest))
+        .route("/api/v1/events/{id}", get(events::one))
+        .route("/api/v1/events/{id}/states", get(events::states))
+        .route("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail))
+        .route("/api/v1/events/{id}/explain", get(webhooks::explain))
+        .route("/api/v1/event-types", get(event_types::list))
+        .route("/api/v1/event-types/{type}", get(event_types::one))
+        .route("/api/v1/infrastructure-alerts", get(alertmanager::list))
+        .route("/api/webhooks/alerts", alerts.clone())
+        .route("/api/v1/webhooks/alerts", alerts)
+        .route("/ws", get(live::connect))
+        .route("/ws/events", get(live::connect))
+        .route("/api/v1/cameras", get(cameras::list))
+        .route("/api/v1/cameras/{id}", get(cameras::one))
+        .route("/api/v1/cameras/{id}/snapshot", get(stream::snapshot))
+        .route("/api/v1/cameras/{id}/stream", get(stream::stream))
+        .route("/api/v1/system", get(system::system))
+        .route("/api/v1/webhooks/{id}/health", get(webhook_health::health))
+        .route("/api/v1/webhook-deliveries", get(deliveries::list))
+        .route("/api/v1/webhook-deliveries/{id}", get(deliveries::one))
+        .route("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts))
+        .route("/api/v1/webhook-deliveries/{id}/retry", post(steering::retry))
+        .route("/api/v1/webhook-deliveries/{id}/cancel", post(steering::cancel))
+        .route("/api/v1/webhooks/stats", get(stats::all))
+        .route("/api/v1/webhooks/{id}/stats", get(stats::one))
+        .route("/api/v1/webhooks/{id}/recover", post(steering::recover))
+        .route("/api/v1/webhooks/dead-letter", get(dead_letters::list).delete(steering::forget))
+        .route("/api/v1/webhooks/dead-letter/replay", post(steering::replay))
+        .route("/api/v1/webhooks/dead-letter/{id}", get(dead_letters::one).delete(steering::forget_one))
+        .route("/api/v1/webhooks/dead-letter/{id}/replay", post(steering::replay_one))
+        .route("/api/v1/tokens", get(auth::tokens::list).post(auth::tokens::create))
+        .route("/api/v1/tokens/{id}", delete(auth::tokens::revoke));
+    for (path, methods) in webhooks::routes() {
+        limited = limited.route(path, methods);
     }
-    if state.0.rules.get().is_some() {
-        for (path, methods) in rules::routes() {
-            let methods = methods.layer(DefaultBodyLimit::max(rules::MAX_BODY_BYTES));
-            limited = with_and_without_slash(limited, path, methods);
-        }
+    for (path, methods) in rules::routes() {
+        limited = limited.route(path, methods);
     }
-    if state.0.inspector.is_some() {
-        let receive = post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES));
-        limited = with_and_without_slash(limited, inspector::PATH, receive);
-        let logs = get(inspector::logs).delete(inspector::clear);
-        limited = with_and_without_slash(limited, "/api/v1/webhook-test/logs", logs);
+    if let Some(inspector) = &state.0.inspector {
+        let gate = || gate(inspector.access());
+        let receive =
+            post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES)).layer(gate());
+        let logs = get(inspector::logs).delete(inspector::clear).layer(gate());
+        limited = limited.route(inspector::PATH, receive).route("/api/v1/webhook-test/logs", logs);
     }
-    let limited = limited.layer(axum::middleware::from_fn_with_state(state.clone(), guard::limit));
-
-    let mut router = limited;
-    for (path, methods) in [
-        ("/healthz", get(health::health)),
-        ("/api/v1/health", get(health::health)),
-        ("/metrics", get(health::metrics)),
-    ] {
-        router = with_and_without_slash(router, path, methods);
-    }
-    router
+    limited
+        .layer(from_fn_with_state(state.clone(), guard::limit))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/api/v1/health", get(health::health))
+        .route("/metrics", get(health::metrics))
         .fallback(reply::no_such_route)
         .method_not_allowed_fallback(reply::wrong_method)
-        .layer(axum::middleware::from_fn(guard::headers))
+        .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn(guard::headers))
         .with_state(state)
-}
-
-/// The reference guides write addresses both ways; a redirect would turn a POST into a GET in many clients.
-fn with_and_without_slash(
-    router: Router<ApiState>,
-    path: &str,
-    methods: MethodRouter<ApiState>,
-) -> Router<ApiState> {
-    router.route(path, methods.clone()).route(&format!("{path}/"), methods)
 }

@@ -4,12 +4,14 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use super::auth::Identity;
 use super::query::Query;
 use super::reply::Failure;
-use super::{ApiState, events, health};
+use super::{ApiState, cameras, events, health};
 use crate::model::{Delivery, DeliveryStatus, UtcMillis};
 use crate::store::{DeliveryFilter, EventFilter};
 use crate::web::{self, Arrival, CameraCard, EventCard, Page, Receiver};
+use crate::webhooks::Entry;
 
 /// Events of the page: some screens of pictures.
 const EVENTS: usize = 24;
@@ -20,30 +22,34 @@ const ARRIVALS: usize = 20;
 /// Of a body that is shown.
 const BODY_CHARS: usize = 4000;
 
-pub(super) async fn page(State(state): State<ApiState>, mut query: Query) -> Result<Response, Failure> {
+pub(super) async fn page(
+    State(state): State<ApiState>,
+    identity: Identity,
+    mut query: Query,
+) -> Result<Response, Failure> {
     let filter = events::filter(&state, &mut query);
     query.finish()?;
     let wanted = filter.clone();
     let (found, messages) = state
-        .read(move |reader| {
+        .read(&identity, move |reader| {
             let messages = reader.deliveries(&DeliveryFilter::default(), MESSAGES)?.items;
             Ok((reader.events(&wanted, EVENTS + 1)?.items, messages))
         })
         .await?;
-    let health = health::look(&state).await;
+    let health = health::look(&state, &identity).await;
     let now = UtcMillis::now();
     let older = found.get(EVENTS - 1).filter(|_| found.len() > EVENTS).map(|last| last.id.to_string());
     let page = Page {
         version: health.version,
         uptime: web::duration(std::time::Duration::from_secs(health.uptime_s)),
         problems: health.problems.iter().map(ToString::to_string).collect(),
-        cameras: state.0.telemetry.cameras.all().iter().map(|status| CameraCard::new(status, now)).collect(),
-        receivers: receivers(&state, &health, &messages),
+        cameras: cameras::seen_by(&state, &identity).map(|status| CameraCard::new(&status, now)).collect(),
+        receivers: receivers(&state, &identity, &health, &messages),
         events: found.iter().take(EVENTS).map(|event| EventCard::new(event, &messages, now)).collect(),
         filters: Page::filters(filter.label),
         older: older.map(|cursor| older_address(&filter, &cursor)),
         live: filter.before.is_none(),
-        inspector: arrivals(&state, now),
+        inspector: arrivals(&state, now).filter(|_| identity.customer.is_none()),
     };
     let html = tokio::task::spawn_blocking(move || web::render(&page)).await;
     let html = html.map_err(Failure::internal)?.map_err(Failure::internal)?;
@@ -84,7 +90,12 @@ fn older_address(filter: &EventFilter, cursor: &str) -> String {
 }
 
 /// The configured webhooks, and those that are gone but have messages.
-fn receivers(state: &ApiState, health: &health::Health, messages: &[Delivery]) -> Vec<Receiver> {
+fn receivers(
+    state: &ApiState,
+    identity: &Identity,
+    health: &health::Health,
+    messages: &[Delivery],
+) -> Vec<Receiver> {
     let row = |id: &str, name: &str, enabled| Receiver {
         id: id.to_owned(),
         name: name.to_owned(),
@@ -95,8 +106,12 @@ fn receivers(state: &ApiState, health: &health::Health, messages: &[Delivery]) -
         failed: 0,
         last_error: None,
     };
-    let configured = state.0.webhooks.iter();
-    let mut rows: Vec<_> = configured.map(|hook| row(hook.id.as_str(), &hook.name, hook.enabled)).collect();
+    let webhooks = state.webhooks(identity);
+    let shown = |entry: &std::sync::Arc<Entry>| match &entry.config {
+        Ok(config) => row(config.id.as_str(), &config.name, config.enabled),
+        Err(_) => row(entry.id.as_str(), entry.id.as_str(), false),
+    };
+    let mut rows: Vec<_> = webhooks.iter().map(shown).collect();
     for (webhook, status, count) in &health.deliveries {
         let id = webhook.as_str();
         let at = rows.iter().position(|row| row.id == id).unwrap_or_else(|| {

@@ -13,7 +13,7 @@ use serde_json::json;
 pub(super) enum Failure {
     /// 404, with what there is not.
     NotFound(String),
-    /// 409, with what stands in the way.
+    /// 409, with what is in the way.
     Conflict(String),
     /// 422, with everything that is wrong with the request.
     Invalid(Vec<Wrong>),
@@ -22,10 +22,20 @@ pub(super) enum Failure {
         /// Accepted at most.
         limit_bytes: usize,
     },
+    /// 413, with what there is too much of.
+    TooMuch(String),
+    /// 401, with what would help.
+    Unauthorised(String),
+    /// 403, with why.
+    Forbidden(String),
+    /// 426, with what a WebSocket would have.
+    NotWebSocket(String),
     /// 400: the body did not arrive.
     Incomplete,
     /// 503: no slot or no answer in time.
     Busy,
+    /// 503: what it is about is not there now; another time it may be.
+    Unavailable(String),
     /// 500; the log says why.
     Internal,
 }
@@ -95,10 +105,21 @@ impl IntoResponse for Failure {
                 let close = [(header::CONNECTION, "close")];
                 (close, detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail)).into_response()
             }
+            Self::TooMuch(detail) => detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail),
+            Self::Unauthorised(detail) => {
+                let schemes = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"porchlight\"")];
+                (schemes, detail_of(StatusCode::UNAUTHORIZED, &detail)).into_response()
+            }
+            Self::NotWebSocket(detail) => {
+                let upgrade = [(header::UPGRADE, "websocket")];
+                (upgrade, detail_of(StatusCode::UPGRADE_REQUIRED, &detail)).into_response()
+            }
+            Self::Forbidden(detail) => detail_of(StatusCode::FORBIDDEN, &detail),
             Self::Incomplete => detail_of(StatusCode::BAD_REQUEST, "the body did not arrive"),
-            Self::Busy => {
+            Self::Busy => Self::Unavailable("busy; try again".to_owned()).into_response(),
+            Self::Unavailable(detail) => {
                 let later = [(header::RETRY_AFTER, "5")];
-                (later, detail_of(StatusCode::SERVICE_UNAVAILABLE, "busy; try again")).into_response()
+                (later, detail_of(StatusCode::SERVICE_UNAVAILABLE, &detail)).into_response()
             }
             Self::Internal => {
                 detail_of(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the agent's log says more")
@@ -115,6 +136,6 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     detail_of(StatusCode::METHOD_NOT_ALLOWED, &format!("{} does not take {method}", uri.path()))
 }
 
-fn detail_of(status: StatusCode, detail: &str) -> Response {
+pub(super) fn detail_of(status: StatusCode, detail: &str) -> Response {
     (status, Json(json!({"detail": detail}))).into_response()
 }

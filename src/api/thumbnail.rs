@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use image::ImageFormat;
 
 use super::ApiState;
+use super::auth::Identity;
 use super::events;
 use super::query::{self, PathId, Query};
 use super::reply::Failure;
@@ -19,6 +20,7 @@ const QUALITY: u8 = 85;
 
 pub(super) async fn thumbnail(
     State(state): State<ApiState>,
+    identity: Identity,
     PathId(id): PathId<EventId>,
     mut query: Query,
     headers: HeaderMap,
@@ -26,7 +28,7 @@ pub(super) async fn thumbnail(
     let with_box = query.take("box", query::truth).unwrap_or(false);
     // Receivers and pages add parameters of their own against caches.
     query.finish_lenient()?;
-    let Some((event, picture)) = state.read(move |reader| find(reader, id)).await? else {
+    let Some((event, picture)) = state.read(&identity, move |reader| find(reader, id)).await? else {
         return Err(events::unknown());
     };
     let gone = || Failure::NotFound("the event has no picture, or it made room for newer ones".to_owned());
@@ -63,7 +65,7 @@ fn find(reader: &Reader, id: EventId) -> Result<Option<(Event, Option<Content>)>
     // A better picture may replace the file between two steps; then there is a new one to look at.
     for _ in 0..3 {
         let Some(event) = reader.event(id)? else { return Ok(None) };
-        let Some(file) = reader.picture(id)? else { return Ok(Some((event, None))) };
+        let Some(file) = reader.picture(event.pictured_as())? else { return Ok(Some((event, None))) };
         match std::fs::read(&file.path) {
             Ok(jpeg) => {
                 let speaks_of_it = event.thumbnail.as_ref().is_none_or(|one| one.sha256 == file.sha256);

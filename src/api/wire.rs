@@ -1,10 +1,12 @@
 //! The JSON of the API, but for the event, which is [`crate::model::Event`] itself.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::model::{
-    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, EventId, Offline, SourceType, UtcMillis,
+    Attempt, CameraState, Delivery, DeliveryId, DeliveryStatus, Event, EventId, Offline, SourceType, Trigger,
+    UtcMillis,
 };
 use crate::store::Page;
 use crate::telemetry::CameraStatus;
@@ -51,7 +53,7 @@ pub(super) struct CameraRow {
 
 impl From<CameraStatus> for CameraRow {
     fn from(status: CameraStatus) -> Self {
-        let state = state_word(&status.state);
+        let state = status.state.as_str();
         let (reason, detail, attempts) = match status.state {
             CameraState::Offline { reason, detail, attempts } => (Some(reason), Some(detail), Some(attempts)),
             CameraState::Starting | CameraState::Online | CameraState::Ended => (None, None, None),
@@ -74,16 +76,6 @@ impl From<CameraStatus> for CameraRow {
     }
 }
 
-/// `starting`, `online`, `offline`, `ended`.
-pub(super) fn state_word(state: &CameraState) -> &'static str {
-    match state {
-        CameraState::Starting => "starting",
-        CameraState::Online => "online",
-        CameraState::Offline { .. } => "offline",
-        CameraState::Ended => "ended",
-    }
-}
-
 /// A message to a webhook.
 #[derive(Debug, Serialize)]
 pub(super) struct DeliveryRow {
@@ -96,7 +88,9 @@ pub(super) struct DeliveryRow {
     attempts: u32,
     created_at: UtcMillis,
     next_at: Option<UtcMillis>,
-    last_error: Option<String>,
+    trigger: Trigger,
+    error_message: Option<String>,
+    error_code: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,8 +110,11 @@ impl From<Delivery> for DeliveryRow {
             status: delivery.status,
             attempts: delivery.attempts,
             created_at: delivery.created_at,
-            next_at: delivery.next_at,
-            last_error: delivery.last_error,
+            // What keeps its place in an order waits all the same.
+            next_at: delivery.next_at.max(delivery.hold_until.filter(|_| delivery.next_at.is_some())),
+            trigger: delivery.trigger,
+            error_message: delivery.last_error,
+            error_code: delivery.error_code,
         }
     }
 }
@@ -126,6 +123,8 @@ impl From<Delivery> for DeliveryRow {
 #[derive(Debug, Serialize)]
 pub(super) struct AttemptRow {
     number: u32,
+    trigger: Trigger,
+    fallback: bool,
     started_at: UtcMillis,
     duration_ms: u64,
     status_code: Option<u16>,
@@ -138,6 +137,8 @@ impl From<Attempt> for AttemptRow {
     fn from(attempt: Attempt) -> Self {
         Self {
             number: attempt.number,
+            trigger: attempt.trigger,
+            fallback: attempt.fallback,
             started_at: attempt.started_at,
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             status_code: attempt.status_code,
@@ -146,4 +147,45 @@ impl From<Attempt> for AttemptRow {
             response_body: attempt.response_body,
         }
     }
+}
+
+/// An alert of a monitoring system: the last word on it, from the event that said it.
+#[derive(Debug, Serialize)]
+pub(super) struct InfrastructureAlert {
+    event_id: EventId,
+    camera: Option<String>,
+    received_at: Option<UtcMillis>,
+    #[serde(flatten)]
+    data: Map<String, Value>,
+}
+
+impl From<Event> for InfrastructureAlert {
+    fn from(event: Event) -> Self {
+        Self {
+            event_id: event.id,
+            camera: event.camera.map(|camera| camera.id),
+            received_at: event.recorded_at,
+            data: event.data,
+        }
+    }
+}
+
+/// What listeners are told of such an alert: these keys and no others.
+#[derive(Debug, Serialize)]
+pub(super) struct AlertMessage<'e>(#[serde(serialize_with = "alert_message")] pub(super) &'e Event);
+
+const ALERT_KEYS: [&str; 9] = [
+    "alertname",
+    "status",
+    "severity",
+    "component",
+    "summary",
+    "description",
+    "started_at",
+    "fingerprint",
+    "receiver",
+];
+
+fn alert_message<S: Serializer>(event: &&Event, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(ALERT_KEYS.map(|key| (key, event.data.get(key))))
 }

@@ -1,24 +1,26 @@
 //! Brings delivery's signatures to the API's inspector, which knows nothing of formats and secrets.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use std::time::Duration;
 
 use crate::api::{INSPECTOR_PATH, SignatureCheck, Verifier};
 use crate::config::{Config, WebhookConfig};
-use crate::delivery::{Format, verify};
-use crate::model::WebhookId;
+use crate::delivery::Signer;
+use crate::model::{UtcMillis, WebhookId};
+
+/// How far the sender's clock may be off.
+const TOLERANCE: Duration = Duration::from_secs(300);
 
 /// Judges what `POST /webhook-test` receives by the secrets of the webhooks that send there.
 #[must_use]
 pub fn inspector_verifier(config: &Config) -> Verifier {
-    let senders: Vec<Sender> = config.webhooks.iter().filter_map(Sender::of).collect();
-    let headers: Vec<String> =
-        Format::names().filter_map(|name| Format::find(name).ok()).flat_map(headers).collect();
+    let senders: Vec<(WebhookId, Signer)> = config.webhooks.iter().filter_map(sender).collect();
     Verifier::new(move |received, body| {
-        let fits = |sender: &&Sender| verify(&sender.format, sender.secret.expose_secret(), received, body);
-        if let Some(sender) = senders.iter().find(fits) {
-            return SignatureCheck::Valid(sender.id.clone());
+        let now = UtcMillis::now();
+        let fits = |(_, signer): &&(WebhookId, Signer)| signer.verify(received, body, now, TOLERANCE).is_ok();
+        if let Some((id, _)) = senders.iter().find(fits) {
+            return SignatureCheck::Valid(id.clone());
         }
-        match headers.iter().any(|header| received.contains_key(header)) {
+        match Signer::is_signed(received) {
             true if senders.is_empty() => SignatureCheck::Unknown,
             true => SignatureCheck::Invalid,
             false => SignatureCheck::Unsigned,
@@ -27,24 +29,11 @@ pub fn inspector_verifier(config: &Config) -> Verifier {
 }
 
 /// A webhook whose messages arrive at the inspector, signed.
-struct Sender {
-    id: WebhookId,
-    format: Format,
-    secret: SecretString,
-}
-
-impl Sender {
-    fn of(webhook: &WebhookConfig) -> Option<Self> {
-        if webhook.url.path().trim_end_matches('/') != INSPECTOR_PATH {
-            return None;
-        }
-        // An unknown format is a problem that delivery reports; here it only means that nothing can be judged.
-        let format = Format::find(&webhook.payload.format).ok()?;
-        Some(Self { id: webhook.id.clone(), format, secret: webhook.secret.clone()? })
+fn sender(webhook: &WebhookConfig) -> Option<(WebhookId, Signer)> {
+    if webhook.url.path().trim_end_matches('/') != INSPECTOR_PATH {
+        return None;
     }
-}
-
-/// The names of the headers that carry the signatures of a format.
-fn headers(format: Format) -> Vec<String> {
-    format.sign("", b"").map(|(name, _)| name.to_owned()).collect()
+    // What is wrong with it is a problem that delivery reports; here it only means that nothing can be judged.
+    let signer = Signer::compile(webhook).ok().filter(Signer::signs)?;
+    Some((webhook.id.clone(), signer))
 }

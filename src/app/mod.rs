@@ -3,17 +3,22 @@
 //! The only module that sees two stages. Stages are built downstream first and handed only their output; supervision, draining
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
+mod access;
 mod check;
 mod images;
 mod inspector;
 mod pace;
 mod pipeline;
 mod replay;
+mod reporter;
 mod run;
 mod watchdog;
+mod webhook;
 
 pub use check::problems;
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
 pub use replay::{Replay, Statistics};
+pub use reporter::report;
 pub use run::run;
+pub use webhook::{Preview, SignatureClaim, find_event, preview};

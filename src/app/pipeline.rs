@@ -23,6 +23,7 @@ use crate::decode;
 use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
 use crate::events::EventBuilder;
 use crate::inference::{Library, Runtime};
+use crate::live::{Live, Offers};
 use crate::model::{
     BestShot, CameraSlug, CameraState, Captured, DwellMark, Event, Focus, Frame, Observation, Packet,
     Picture, Shot, TrackChange, TrackUpdate,
@@ -86,6 +87,7 @@ impl Pipeline {
         when_full: WhenFull,
         examiner: Examiner,
         telemetry: &Arc<Telemetry>,
+        live: &Live,
         marks: watch::Receiver<Vec<DwellMark>>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
@@ -131,8 +133,9 @@ impl Pipeline {
         for (camera, slot) in slots {
             let telemetry = Arc::clone(telemetry);
             let name = format!("decode-{}", camera.config.slug());
-            let slug = Some(camera.config.slug().clone());
-            pipeline.spawn(&name, slug, move || watch(camera, &slot, &telemetry))?;
+            let slug = camera.config.slug().clone();
+            let offers = live.camera(slug.clone());
+            pipeline.spawn(&name, Some(slug), move || watch(camera, &slot, &offers, &telemetry))?;
         }
         Ok(pipeline)
     }
@@ -184,13 +187,15 @@ impl Pipeline {
     }
 }
 
-/// Thread `decode-<camera>`: packets to frames to motion, into the camera's slot.
-fn watch(camera: CameraInput, slot: &Slot, telemetry: &Telemetry) {
+/// Thread `decode-<camera>`: packets to frames, shown to viewers; frames to motion, into the camera's slot.
+fn watch(camera: CameraInput, slot: &Slot, offers: &Offers, telemetry: &Telemetry) {
     let CameraInput { config, packets } = camera;
     let worker = telemetry.worker(Stage::Motion, format!("motion-{}", config.slug()));
     let mut pace = Pace::new(config.fps);
     let mut motion = MotionDetector::new(config.motion, config.motion_masks.clone());
     let look = |frame: Frame| {
+        let frame = Arc::new(frame);
+        offers.offer(&frame);
         if !pace.is_due(frame.captured.at) {
             return ControlFlow::Continue(());
         }
@@ -198,7 +203,7 @@ fn watch(camera: CameraInput, slot: &Slot, telemetry: &Telemetry) {
             let _busy = worker.busy();
             motion.update(&frame)
         };
-        let observation = Observation { frame: Arc::new(frame), motion };
+        let observation = Observation { frame, motion };
         if slot.put(observation) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     decode::run(packets, &config.camera, config.privacy_masks.clone(), telemetry, look);

@@ -17,6 +17,7 @@ use super::pipeline::{CameraInput, Pipeline, load_detector};
 use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::{Examiner, WhenFull};
+use crate::live::Live;
 use crate::model::{CameraState, Captured, Event, Picture};
 use crate::rules::Rules;
 use crate::telemetry::{CameraLabel, CameraStatus, Telemetry, peak_rss_bytes, process_cpu};
@@ -59,9 +60,10 @@ impl Replay {
         let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received });
         let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
         let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
-        let (config, when_full) = (&self.config, WhenFull::Wait);
+        let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);
+        let (when_full, telemetry) = (WhenFull::Wait, &self.telemetry);
         let pipeline =
-            Pipeline::start(config, vec![input], when_full, examiner, &self.telemetry, marks, sink)?;
+            Pipeline::start(config, cameras, when_full, examiner, telemetry, &nobody, marks, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);
         self.examiner =

@@ -6,70 +6,100 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{first_token, sign_pictures};
 use super::pipeline::{CameraInput, Pipeline, load_detector};
-use super::{inspector_verifier, watchdog};
-use crate::api::{self, ApiState, RuleBook};
+use super::{inspector_verifier, report, watchdog};
+use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
-use crate::delivery::{self, Registry, Webhooks};
+use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
+use crate::live::Live;
 use crate::model::{Event, Picture};
-use crate::publish::{self, Publisher};
-use crate::rules::Rules;
-use crate::store::{Reader, Store, StoreThread};
+use crate::publish::Publisher;
+use crate::store::{Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
+use crate::webhooks::Manager;
 
 /// Draining takes at most this long; below the stop time-out of the service unit.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT, or until a stage fails.
-pub fn run(config: Config) -> Result<()> {
-    let webhooks =
-        Webhooks::compile(&config).map_err(|problems| crate::config::ConfigError { file: None, problems })?;
+pub fn run(mut config: Config) -> Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+    sign_pictures(&mut config)?;
     // Two threads serve all sockets: they wait, the stages' own threads work.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(supervise(&config, webhooks));
+    let outcome = runtime.block_on(supervise(&config));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
+async fn supervise(config: &Config) -> Result<()> {
     let mut signals = Signals::new()?;
+    for warning in &config.warnings {
+        tracing::warn!(key = warning.key, "{}", warning.message);
+    }
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, store_thread) = Store::open(&config.store, &config.data_dir, Arc::clone(&telemetry))?;
     let listener = api::bind(config.api.listen).await?;
-    let publisher = Publisher::new(Rules::new(config), store.clone());
-    publisher.remember(&reader.alerts(publish::REMEMBERED)?);
+    let (webhooks, registry, publisher) = Manager::open(config, store.clone(), &reader)?;
     close_open_events(&publisher, &reader).await?;
     let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    let registry = Registry::new(webhooks);
-    let rules = RuleBook::open(config.clone(), &reader, store.clone(), publisher.clone(), registry.clone())?;
+    registry.current().warn_about_plain_http();
+    let health = Health::new(registry.clone());
     let verifier = inspector_verifier(config);
-    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier).with_rules(rules);
+    let tokens = Tokens::open(&config.data_dir)?;
+    first_token(config, &tokens)?;
+    let live = Live::default();
+    let services_of_api = Services {
+        live: live.clone(),
+        access: Access::new(&config.api, tokens, publisher.clone()),
+        publisher: publisher.clone(),
+        webhooks: webhooks.clone(),
+        health: health.clone(),
+        store: store.clone(),
+    };
+    let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, services_of_api);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
-    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), cancel.clone());
+    let looking = health.run(cancel.clone());
+    services.spawn(service("health", async {
+        looking.await;
+        anyhow::Ok(())
+    }));
+    let notices = operator_events(publisher.clone());
+    let delivering = delivery::run(registry, store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
     services.spawn(service("delivery", delivering));
+    let reporting = report(
+        config.clone(),
+        config.data_dir.clone(),
+        publisher.clone(),
+        Arc::clone(&telemetry),
+        cancel.clone(),
+    );
+    services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
     let marks = publisher.dwell_marks();
     let sink = publish_with(publisher);
-    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, marks, sink)?;
+    let pipeline =
+        Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, &live, marks, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));
     }
     tracing::info!(
         cameras = pipeline.cameras(),
-        webhooks = config.webhooks.len(),
+        webhooks = webhooks.current().iter().count(),
         page = %config.api.public_base_url,
         data = %config.data_dir.display(),
         "running"
@@ -84,10 +114,24 @@ async fn supervise(config: &Config, webhooks: Webhooks) -> Result<()> {
         () = signals.any() => bail!("stopped at once by a second signal"),
         () = tokio::time::sleep(DRAIN) => bail!("draining took longer than {DRAIN:?}; stopped"),
     };
-    drop(store);
+    // The last handles: the store ends when nobody can ask it for anything.
+    drop((store, webhooks));
     let stored = tokio::task::block_in_place(|| store_thread.join());
     let stored = stored.map_err(|_| anyhow::anyhow!("the store failed"))?.context("the store failed");
     stored.and(drained).and(reason)
+}
+
+/// Where delivery tells the operator what it has to say. Ends with its last sender.
+fn operator_events(publisher: Publisher) -> mpsc::Sender<Event> {
+    let (sender, mut events) = mpsc::channel(64);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Err(error) = publisher.publish(event, None).await {
+                tracing::warn!(%error, "an event for the operator is lost");
+            }
+        }
+    });
+    sender
 }
 
 /// Events that were open when the agent was killed end when they were last heard of.

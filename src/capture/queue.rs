@@ -161,6 +161,7 @@ mod tests {
             uuid: Uuid::nil(),
             name: "Front Door".to_owned(),
             source_type: SourceType::Rtsp,
+            customer: None,
         })
     }
 

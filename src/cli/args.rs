@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 use crate::config::parse_size;
-use crate::model::{DeliveryId, WebhookId};
+use crate::model::{DeliveryId, Scope, WebhookId};
 
 /// Camera-side edge agent: sees people, vehicles and animals, and tells your webhooks, durably and signed.
 #[derive(Debug, Parser)]
@@ -14,7 +14,7 @@ use crate::model::{DeliveryId, WebhookId};
     after_help = "Start with `porchlight check --config FILE`; it names everything that is wrong, with key and line."
 )]
 pub(super) struct Args {
-    /// Log level: error, warn, info, debug, trace; one area louder: "info,delivery=debug"
+    /// Log level: error, warn, info, debug, trace; one area louder: "info,delivery=debug"; else LOG_LEVEL is asked
     #[arg(long, global = true, value_name = "LEVEL", env = "PORCHLIGHT_LOG")]
     pub(super) log: Option<String>,
     #[command(subcommand)]
@@ -50,6 +50,14 @@ pub(super) enum Command {
     ///
     /// Reads the data folder; works while the agent runs and while it does not. With a message's ID: all its requests.
     Outbox(OutboxArgs),
+    /// Show what a webhook would send, and check signatures
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+    /// Make, list and revoke tokens for the API
+    ///
+    /// Works on the data folder, as the user that owns it, while the agent runs and while it does not. A running agent refuses a
+    /// revoked token from the next request on.
+    Token(TokenArgs),
     /// Print a completion script for your shell
     ///
     /// For example: porchlight completions bash > /etc/bash_completion.d/porchlight
@@ -92,6 +100,112 @@ pub(super) struct OutboxArgs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WebhookCommand {
+    /// Print the request that a webhook would get for an event; nothing is sent
+    ///
+    /// Method and host, headers (your own without their values), an empty line, and the body byte by byte.
+    Render(RenderArgs),
+    /// Check the signature of a request that was received
+    ///
+    /// Prints `valid`, or `invalid:` and why, and exits with 0 or 1. The body must be byte by byte what arrived.
+    ///
+    /// The official libraries of Standard Webhooks take secrets as `whsec_` and base64. For a secret that you made up, give them
+    /// `whsec_` and its base64 (printf %s "$SECRET" | base64); to Porchlight both forms are the same key.
+    #[command(
+        after_help = "Presets: argus, webnet, tagorun, standard, standard-ed25519, github, stripe, slack, grafana.\n\
+                            For example:\n  porchlight webhook verify --preset standard --secret-env SECRET \\\n    \
+                            --header 'webhook-id: 0199…' --header 'webhook-timestamp: 1795326246' \\\n    \
+                            --header 'webhook-signature: v1,…' body.json"
+    )]
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RenderArgs {
+    /// A webhook of the configuration, by its id
+    pub(super) webhook: String,
+    /// An event's id, a JSON file with an event, or sample:TYPE, such as sample:object.detected
+    pub(super) event: String,
+    /// The configuration file
+    #[arg(long, short, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
+    pub(super) config: PathBuf,
+    /// Print `{"method", "host", "headers", "body"}`
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("scheme").required(true).multiple(true).args(["preset", "signature_header"]))]
+#[command(group = clap::ArgGroup::new("secret").required(true).args(["secret_env", "secret_file"]))]
+pub(super) struct VerifyArgs {
+    /// A file with the body; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) body: PathBuf,
+    /// How it is signed
+    #[arg(long, value_name = "NAME")]
+    pub(super) preset: Option<String>,
+    /// The header with the signature, where there is no preset for it
+    #[arg(long, value_name = "HEADER")]
+    pub(super) signature_header: Option<String>,
+    /// Its value, with {hex}, {base64} and {timestamp} [default: {hex}]
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) format: Option<String>,
+    /// What is signed, with {id}, {timestamp} and {body} [default: {body}]
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) content: Option<String>,
+    /// The environment variable that holds the secret
+    #[arg(long, value_name = "VARIABLE")]
+    pub(super) secret_env: Option<String>,
+    /// The file that holds the secret
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) secret_file: Option<PathBuf>,
+    /// A header of the request, `Name: value`; may be repeated
+    #[arg(long, value_name = "HEADER")]
+    pub(super) header: Vec<String>,
+    /// How far the sender's clock may be off
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(super) tolerance: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenArgs {
+    /// The configuration file
+    #[arg(long, short, global = true, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
+    pub(super) config: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Show all tokens, without their secrets
+    List {
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a token; it is printed once
+    Create {
+        /// What people call it: "home assistant"
+        name: String,
+        /// What it may do: read, manage, ingest, admin; several with commas between
+        #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',', value_parser = Scope::parse)]
+        scopes: Vec<Scope>,
+        /// It sees this customer's cameras, events, webhooks and messages only
+        #[arg(long, value_name = "ID")]
+        customer: Option<String>,
+        /// It is refused after so many days
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36500))]
+        expires_days: Option<u32>,
+    },
+    /// Refuse a token from now on
+    Revoke {
+        /// Its id, the part between plt_ and the next _
+        id: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,6 +9,8 @@ mod models;
 mod outbox;
 mod replay;
 mod table;
+mod token;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -17,7 +19,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{Config, LogFormat};
 use crate::telemetry;
-use args::{Args, Command};
+use args::{Args, Command, WebhookCommand};
 
 /// Runs the command of the process's arguments.
 #[must_use]
@@ -34,7 +36,11 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
-    let log = args.log.as_deref();
+    let log = args.log.or_else(|| {
+        let word = std::env::var("LOG_LEVEL").ok()?;
+        telemetry::conventional_level(&word).map(str::to_owned)
+    });
+    let log = log.as_deref();
     match args.command {
         Command::Run(args) => {
             let config = Config::load(&args.config)?;
@@ -43,7 +49,10 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Outbox(args) => outbox::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Webhook(WebhookCommand::Render(args)) => webhook::render(&args),
+        Command::Webhook(WebhookCommand::Verify(args)) => webhook::verify(&args),
         Command::Replay(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
             replay::run(&args)

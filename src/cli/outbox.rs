@@ -23,7 +23,7 @@ pub(super) fn run(args: &OutboxArgs) -> anyhow::Result<ExitCode> {
 
 fn list(reader: &Reader, args: &OutboxArgs) -> anyhow::Result<()> {
     let status = args.status.as_deref().and_then(DeliveryStatus::parse);
-    let filter = DeliveryFilter { status, webhook: args.webhook.clone(), event: None, before: None };
+    let filter = DeliveryFilter { status, webhook: args.webhook.clone(), ..DeliveryFilter::default() };
     let deliveries = reader.deliveries(&filter, args.limit)?.items;
     if args.json {
         deliveries.iter().for_each(|delivery| println!("{}", delivery_json(delivery)));

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::read::{placeholder, title};
+use super::read::{customer, percent_decode, placeholder, title};
 use super::section::Section;
 use super::{CameraConfig, Credentials, FileSource, Motion, RtspSource, Source, Transport};
 use crate::model::{Camera, CameraSlug, Line, Polygon, SourceType};
@@ -31,6 +31,7 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         uuid: uuid.unwrap_or_else(|| Uuid::new_v5(&CAMERA_NAMESPACE, slug.as_str().as_bytes())),
         name: section.optional("name").unwrap_or_else(|| title(slug.as_str())),
         source_type,
+        customer: customer(&section),
         slug,
     };
     let camera = CameraConfig {
@@ -84,9 +85,8 @@ fn rtsp(
     password: Option<SecretString>,
     transport: Transport,
 ) -> RtspSource {
-    let decode = |text: &str| percent_decode(text);
     let in_url = (!url.username().is_empty())
-        .then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
+        .then(|| (percent_decode(url.username()), percent_decode(url.password().unwrap_or_default())));
     if in_url.is_some() && (username.is_some() || password.is_some()) {
         section.wrong("source", "holds a user and so do username/password; keep one of them");
     }
@@ -104,14 +104,6 @@ fn rtsp(
     let _ = url.set_username("");
     let _ = url.set_password(None);
     RtspSource { url, credentials, transport }
-}
-
-/// `%40` -> `@`, as in the user part of an address.
-fn percent_decode(text: &str) -> String {
-    let pair = format!("v={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(pair.as_bytes())
-        .next()
-        .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 fn motion(section: Section<'_>) -> Motion {

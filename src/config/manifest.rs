@@ -7,7 +7,8 @@ use toml_span::value::{Table, ValueInner};
 
 use super::coco::{coco80, coco90};
 use super::problem::{ConfigError, Problem};
-use super::section::{Report, Section};
+use super::report::Report;
+use super::section::Section;
 
 /// A model as its manifest describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,8 +161,7 @@ fn parse(text: &str, folder: &Path) -> Result<Manifest, Vec<Problem>> {
         output: output(root.section("output"), job),
     };
     root.finish();
-    let problems = report.into_problems();
-    if problems.is_empty() { Ok(manifest) } else { Err(problems) }
+    report.into_result().map(|_| manifest)
 }
 
 /// `[source]` is for `models/fetch`; the agent only shows where a model came from.

@@ -5,12 +5,17 @@
 
 mod cameras;
 mod coco;
+mod inbound;
 mod json;
 mod manifest;
+mod outbound;
 mod problem;
 mod read;
+mod reader;
+mod report;
 mod rule;
 mod section;
+mod store;
 mod value;
 mod webhook;
 
@@ -21,21 +26,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Camera, CameraSlug, EventState, Label, Line, Polygon};
+use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Polygon, Scopes};
 
 pub use coco::coco80_index;
+pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
+pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
+pub use reader::{Reading, SpecReader};
 pub use rule::{
-    Cooldown, LineCondition, RuleConditions, RuleConfig, RuleReader, Schedule, Window, stable_uuid,
+    Cooldown, KnownWebhook, LineCondition, RuleConditions, RuleConfig, Schedule, Window, stable_uuid,
 };
+pub use store::{Durability, QueueFull, QueueLimits, Store};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
-    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RateLimit,
-    RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig,
+    HealthConfig, HealthMethod, HttpMethod, LimitsConfig, OnMissing, Order, Owner, PayloadConfig, RateLimit,
+    RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig, filter_pattern,
 };
 
 /// Every default, with comments: `config/default.toml`.
@@ -68,12 +78,22 @@ pub struct Config {
     pub store: Store,
     /// `[inspector]`
     pub inspector: Inspector,
+    /// `[outbound]`
+    pub outbound: Outbound,
+    /// `[inbound]` and `[ingest]`
+    pub inbound: Inbound,
+    /// `[reporter]`
+    pub reporter: Reporter,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
     /// `[[webhook]]`, and the webhooks of the rules' actions.
     pub webhooks: Vec<WebhookConfig>,
     /// `[[rule]]`
     pub rules: Vec<RuleConfig>,
+    /// Reads the webhooks and rules of the API over the same defaults.
+    pub reader: SpecReader,
+    /// What works and is probably not what was meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {
@@ -118,6 +138,27 @@ pub struct Api {
     pub listen: SocketAddr,
     /// How others reach it; no trailing slash.
     pub public_base_url: String,
+    /// Whether tokens are asked for. Without them it listens on loopback only.
+    pub auth: Auth,
+    /// What programs on this machine may do without a token.
+    pub loopback_scopes: Scopes,
+    /// Who may talk to it at all. Empty: everybody.
+    pub allow_ips: Vec<IpNet>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long the signed address of a picture is good. `None`: addresses are not signed.
+    pub signed_thumbnails: Option<Duration>,
+    /// Where pictures can be fetched. Not signed until the agent has read its key.
+    pub pictures: PictureLinks,
+}
+
+/// Whether the API asks who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// By token.
+    Required,
+    /// Whoever reaches the port may do everything.
+    None,
 }
 
 /// Where models are. `None`: the usual places.
@@ -182,21 +223,6 @@ pub struct Events {
     pub stale_after_s: u32,
 }
 
-/// What is kept, and for how long.
-#[derive(Debug, Clone)]
-pub struct Store {
-    /// Events and finished deliveries.
-    pub keep: Duration,
-    /// Size the database is pruned to.
-    pub max_database_bytes: u64,
-    /// Pictures.
-    pub pictures_keep: Duration,
-    /// Size the pictures are pruned to.
-    pub max_pictures_bytes: u64,
-    /// Headroom below which no picture is written.
-    pub min_free_bytes: u64,
-}
-
 /// The request inspector.
 #[derive(Debug, Clone)]
 pub struct Inspector {
@@ -204,6 +230,20 @@ pub struct Inspector {
     pub enabled: bool,
     /// Requests kept.
     pub keep: usize,
+    /// Who may send. Empty: everybody.
+    pub allow_ips: Vec<IpNet>,
+}
+
+/// What the agent reports about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Reporter {
+    /// Between two heartbeats. `None`: there are none.
+    pub heartbeat: Option<Duration>,
+}
+
+impl Inspector {
+    /// Where requests are received, on the address of the API.
+    pub const PATH: &str = "/webhook-test";
 }
 
 /// One camera.

@@ -1,22 +1,29 @@
 //! From TOML text to [`Config`], one function a table.
 
 use std::env;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use toml_span::value::{Table, ValueInner};
 use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
-use super::rule::read::{check_names, check_places, name_actions, rule};
-use super::section::{Report, Section, hint};
+use super::inbound::{inbound, networks};
+use super::outbound::outbound;
+use super::report::Report;
+use super::rule::read::{check_names, check_places, rule};
+use super::section::{Section, hint};
+use super::webhook::aliases::canonical_file;
 use super::webhook::read::webhook;
 use super::{
-    Api, CameraConfig, Config, DEFAULTS, Detect, Events, Inspector, Log, LogFormat, Models, Owner, Problem,
-    RuleConfig, Store, Track, WebhookConfig,
+    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Durability, Events, Inspector, KnownWebhook, Log,
+    LogFormat, Models, Owner, Problem, QueueFull, QueueLimits, Reporter, RuleConfig, SpecReader, Store,
+    Track, WebhookConfig,
 };
-use crate::model::{CameraSlug, Label};
+use crate::model::{CameraSlug, Label, PictureLinks, Scope};
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,7 +37,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     });
     let defaults = toml_span::parse(DEFAULTS)
         .unwrap_or_else(|error| unreachable!("config/default.toml is not TOML: {error}"));
-    name_all_actions(&mut user);
+    canonical_file(&mut user, &report);
     let root = Section::root(&user, &defaults, &report);
 
     let cameras: Vec<CameraConfig> = root.sections("camera").into_iter().map(camera).collect();
@@ -49,14 +56,18 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         events: events(root.section("events")),
         store: store(root.section("store")),
         inspector: inspector(root.section("inspector")),
+        reader: SpecReader::new(text, &cameras),
+        outbound: outbound(root.section("outbound")),
+        inbound: inbound(root.section("inbound"), root.section("ingest")),
+        reporter: reporter(root.section("reporter")),
         cameras,
         webhooks,
         rules,
+        warnings: Vec::new(),
     };
     check_references(&config, &root);
     root.finish();
-    let problems = report.into_problems();
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
+    report.into_result().map(|warnings| Config { warnings, ..config })
 }
 
 #[expect(
@@ -108,15 +119,41 @@ fn api(section: Section<'_>) -> Api {
     let parse = |text: &str| {
         text.parse().map_err(|_| format!("`{text}` is not ADDRESS:PORT, for example 127.0.0.1:8420"))
     };
-    let listen = section.parsed("listen", parse).unwrap_or_else(|| ([127, 0, 0, 1], 8420).into());
+    let listen: SocketAddr = section.parsed("listen", parse).unwrap_or_else(|| ([127, 0, 0, 1], 8420).into());
     let base: String = section.required("public_base_url");
     if !base.is_empty() && http_url(&base).is_err() {
         section.wrong("public_base_url", "must begin with http:// or https:// and name a host");
     }
-    section.finish();
+    let auth = section.choice("auth", &[("required", Auth::Required), ("none", Auth::None)]);
+    if auth == Auth::None && !listen.ip().to_canonical().is_loopback() {
+        let message = format!(
+            "everybody who reaches {listen} could read and change everything; write auth = \"required\", or listen on 127.0.0.1"
+        );
+        section.wrong("auth", message);
+    }
+    let lifetime = DAY.mul_f64(section.number("thumbnail_url_days", 0.01..=3650.0));
+    let signed = section.choice("thumbnail_urls", &[("signed", true), ("plain", false)]);
     let public_base_url =
         if base.is_empty() { format!("http://{listen}") } else { base.trim_end_matches('/').into() };
-    Api { listen, public_base_url }
+    let api = Api {
+        listen,
+        auth,
+        loopback_scopes: section.list("loopback_scopes", Scope::parse).into_iter().collect(),
+        allow_ips: section.list("allow_ips", network),
+        trusted_proxies: section.list("trusted_proxies", network),
+        signed_thumbnails: signed.then_some(lifetime),
+        pictures: PictureLinks::plain(&public_base_url),
+        public_base_url,
+    };
+    section.finish();
+    api
+}
+
+/// `192.168.1.0/24`, `192.168.1.7`, `fd00::/8`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let parsed = text.parse::<IpNet>().or_else(|_| address());
+    parsed.map_err(|_| format!("`{text}` is not an address or a network, such as 192.168.1.0/24"))
 }
 
 fn models(section: Section<'_>) -> Models {
@@ -180,23 +217,52 @@ fn store(section: Section<'_>) -> Store {
         pictures_keep: days("pictures_keep_days"),
         max_pictures_bytes: megabytes("max_pictures_mb"),
         min_free_bytes: megabytes("min_free_mb"),
+        durability: section
+            .choice("durability", &[("strict", Durability::Strict), ("relaxed", Durability::Relaxed)]),
+        queue: QueueLimits {
+            max_rows: section.whole("queue_max_rows", 1..=1 << 40),
+            max_bytes: megabytes("queue_max_mb"),
+            when_full: section.choice(
+                "queue_when_full",
+                &[("reject", QueueFull::Reject), ("drop_oldest", QueueFull::DropOldest)],
+            ),
+        },
     };
     section.finish();
     store
 }
 
 fn inspector(section: Section<'_>) -> Inspector {
-    let inspector =
-        Inspector { enabled: section.required("enabled"), keep: section.whole("keep", 1..=100_000) };
+    let inspector = Inspector {
+        enabled: section.required("enabled"),
+        keep: section.whole("keep", 1..=100_000),
+        allow_ips: networks(&section),
+    };
     section.finish();
     inspector
 }
 
-const REFUSED: &str = "refused";
+fn reporter(section: Section<'_>) -> Reporter {
+    let interval = section.seconds("heartbeat_s", 0.0..=86400.0);
+    section.finish();
+    Reporter { heartbeat: (!interval.is_zero()).then_some(interval) }
+}
+
+pub(super) const REFUSED: &str = "refused";
 
 /// Stands in for an id that was refused, so that reading can go on and find the other problems.
 pub(super) fn placeholder<T, E: std::fmt::Debug>(parse: impl Fn(&str) -> Result<T, E>) -> T {
     parse(REFUSED).expect("a plain word is a valid id")
+}
+
+/// Whose camera or webhook it is: text, or a number as some systems have it.
+pub(super) fn customer(section: &Section<'_>) -> Option<String> {
+    const KEY: &str = "customer";
+    let text = section.word(KEY).or_else(|| section.optional::<u64>(KEY).map(|number| number.to_string()));
+    if text.as_ref().is_some_and(String::is_empty) {
+        section.wrong(KEY, "is empty; leave it out where there is no customer");
+    }
+    text
 }
 
 /// `front_door` -> `Front Door`.
@@ -220,6 +286,11 @@ pub(super) fn http_url(text: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|error| format!("is not an address: {error}"))
 }
 
+/// `%40` -> `@`, as in the user part of an address.
+pub(super) fn percent_decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
 pub(super) fn label(text: &str) -> Result<Label, String> {
     Label::parse(text).ok_or_else(|| {
         let names: Vec<&str> = Label::ALL.iter().map(|label| label.as_str()).collect();
@@ -230,7 +301,8 @@ pub(super) fn label(text: &str) -> Result<Label, String> {
 /// Ids must be unique, and what is named must exist.
 fn check_references(config: &Config, root: &Section<'_>) {
     let cameras: Vec<&str> = config.cameras.iter().map(|camera| camera.slug().as_str()).collect();
-    let webhooks: Vec<&str> = config.webhooks.iter().map(|webhook| webhook.id.as_str()).collect();
+    let of_file = config.webhooks.iter().filter(|webhook| webhook.owner == Owner::File);
+    let webhooks: Vec<&str> = of_file.clone().map(|webhook| webhook.id.as_str()).collect();
     let rules: Vec<&str> = config.rules.iter().map(|rule| rule.id.as_str()).collect();
     for (table, ids) in [("camera", &cameras), ("webhook", &webhooks), ("rule", &rules)] {
         for (index, id) in ids.iter().enumerate() {
@@ -242,30 +314,16 @@ fn check_references(config: &Config, root: &Section<'_>) {
         }
     }
 
-    let check = |table, index, key, named: &[&str], known: &[&str]| {
-        for name in named.iter().filter(|name| !known.contains(name)) {
-            let hint = hint(name, known);
-            root.wrong_in(table, index, key, format!("there is no `{name}`; {hint}"));
+    for (index, webhook) in of_file.enumerate() {
+        let named = webhook.when.cameras.iter().map(CameraSlug::as_str);
+        for name in named.filter(|name| !cameras.contains(name)) {
+            let message = format!("there is no `{name}`; {}", hint(name, &cameras));
+            root.wrong_in("webhook", index, "cameras", message);
         }
-    };
-    for (index, webhook) in config.webhooks.iter().enumerate() {
-        let named: Vec<&str> = webhook.when.cameras.iter().map(CameraSlug::as_str).collect();
-        check("webhook", index, "cameras", &named, &cameras);
     }
+    let known: Vec<KnownWebhook<'_>> = config.webhooks.iter().map(KnownWebhook::from).collect();
     for (index, rule) in config.rules.iter().enumerate() {
-        check_names(rule, &config.cameras, &webhooks, |key, message| {
-            root.wrong_in("rule", index, key, message)
-        });
+        check_names(rule, &config.cameras, &known, |key, message| root.wrong_in("rule", index, key, message));
         check_places(rule, &config.cameras, |key, message| root.wrong_in("rule", index, key, message));
     }
-}
-
-fn name_all_actions(user: &mut Value<'_>) {
-    let rules = user.pointer_mut("/rule").filter(|rules| rules.as_array().is_some());
-    let Some(rules) = rules else { return };
-    let mut inner = rules.take();
-    if let ValueInner::Array(items) = &mut inner {
-        items.iter_mut().for_each(name_actions);
-    }
-    rules.set(inner);
 }

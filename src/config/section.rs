@@ -13,41 +13,8 @@ use secrecy::SecretString;
 use toml_span::Value;
 use toml_span::value::Table;
 
-use super::problem::Problem;
-use super::value::{FromToml, kind};
-
-/// Collects problems while a file is read.
-pub(super) struct Report<'t> {
-    text: &'t str,
-    problems: RefCell<Vec<Problem>>,
-}
-
-impl<'t> Report<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, problems: RefCell::default() }
-    }
-
-    /// `at` is a byte offset in the user's text.
-    pub(super) fn add(&self, at: Option<usize>, key: impl Into<String>, message: impl Into<String>) {
-        let line = at.and_then(|at| self.line(at));
-        let problem = Problem { line, key: key.into(), message: message.into() };
-        let mut problems = self.problems.borrow_mut();
-        if !problems.contains(&problem) {
-            problems.push(problem);
-        }
-    }
-
-    /// The line of a byte offset, from 1.
-    pub(super) fn line(&self, at: usize) -> Option<usize> {
-        self.text.get(..at).map(|head| head.matches('\n').count() + 1)
-    }
-
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|p| p.line.unwrap_or(usize::MAX));
-        problems
-    }
-}
+use super::report::Report;
+use super::value::{FromToml, is_null, kind};
 
 /// One table with its defaults.
 pub(super) struct Section<'s> {
@@ -66,14 +33,25 @@ struct Layer<'s> {
 }
 
 impl<'s> Layer<'s> {
+    fn get(&self, key: &str) -> Option<&'s Value<'s>> {
+        self.table.get(key).filter(|value| !is_null(value))
+    }
+
+    /// Of a request, not of the agent's own file.
+    fn is_foreign(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| !path.contains("_defaults"))
+    }
+
     fn inner(&self, key: &str) -> Option<Self> {
         let path = self.path.as_ref().map(|path| join(path, key));
-        Some(Self { table: self.table.get(key)?.as_table()?, path })
+        Some(Self { table: self.get(key)?.as_table()?, path })
     }
 }
 
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+/// A key that holds a dot stands in quotes, as in TOML.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let key = if key.contains('.') { format!("\"{key}\"") } else { key.to_owned() };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 impl<'s> Section<'s> {
@@ -107,10 +85,21 @@ impl<'s> Section<'s> {
 
     /// The same, with the place of the part of the value that is wrong.
     fn wrong_part(&self, key: &str, at: Option<usize>, message: impl Into<String>) {
-        let written = self.written().find_map(|(path, table)| Some((path, table.get(key)?)));
+        let (place, path) = self.place(key);
+        self.report.add(at.or(place), path, message);
+    }
+
+    /// Says that the value of `key` is odd.
+    pub(super) fn warn(&self, key: &str, message: impl Into<String>) {
+        let (at, path) = self.place(key);
+        self.report.warn(at, path, message);
+    }
+
+    /// Where the user wrote the value of `key`.
+    fn place(&self, key: &str) -> (Option<usize>, String) {
+        let written = self.layers.iter().find_map(|layer| Some((layer.path.as_deref()?, layer.get(key)?)));
         let path = written.map_or(self.path.as_str(), |(path, _)| path);
-        let at = at.or(written.map(|(_, value)| value.span.start));
-        self.report.add(at, join(path, key), message);
+        (written.map(|(_, value)| value.span.start), join(path, key))
     }
 
     /// The user's layers.
@@ -120,12 +109,31 @@ impl<'s> Section<'s> {
 
     /// Whether any layer has the key.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.layers.iter().any(|layer| layer.table.contains_key(key))
+        self.known.borrow_mut().push(key.to_owned());
+        self.layers.iter().any(|layer| layer.get(key).is_some())
     }
 
-    fn find(&self, key: &str) -> Option<&'s Value<'s>> {
+    /// Whether the user wrote anything in this table.
+    pub(super) fn is_written(&self) -> bool {
+        self.written().any(|(_, table)| table.values().any(|value| !is_null(value)))
+    }
+
+    /// Whether the user wrote this key.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.layers.iter().any(|layer| layer.path.is_some() && layer.get(key).is_some())
+    }
+
+    /// Of keys that stand for the same thing, the one that holds: of the first layer that has one, the first in this order.
+    pub(super) fn first_of(&self, keys: &[&'static str]) -> Option<&'static str> {
+        let of = |layer: &Layer<'_>| keys.iter().copied().find(|key| layer.get(key).is_some());
+        self.known.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
+        self.layers.iter().find_map(of)
+    }
+
+    /// The value as it stands.
+    pub(super) fn find(&self, key: &str) -> Option<&'s Value<'s>> {
         self.known.borrow_mut().push(key.to_owned());
-        self.layers.iter().find_map(|layer| layer.table.get(key))
+        self.layers.iter().find_map(|layer| layer.get(key))
     }
 
     /// The value, if any layer has it and it is of the right type.
@@ -223,18 +231,23 @@ impl<'s> Section<'s> {
     pub(super) fn secret(&self, key: &str) -> Option<SecretString> {
         let keys = [key.to_owned(), format!("{key}_env"), format!("{key}_file")];
         self.known.borrow_mut().extend(keys.iter().cloned());
-        let given =
-            |layer: &Layer<'_>| keys.iter().filter(|key| layer.table.contains_key(key.as_str())).count();
+        let given = |layer: &Layer<'_>| keys.iter().filter(|key| layer.get(key).is_some()).count();
         let layer = self.layers.iter().find(|layer| given(layer) > 0)?;
         let [plain_key, env_key, file_key] = &keys;
         if given(layer) > 1 {
-            let last = keys.iter().rfind(|key| layer.table.contains_key(key.as_str())).unwrap_or(plain_key);
+            let last = keys.iter().rfind(|key| layer.get(key).is_some()).unwrap_or(plain_key);
             self.wrong(last, format!("give only one of {plain_key}, {env_key} and {file_key}"));
             return None;
         }
-        let (key, source, text) = if layer.table.contains_key(plain_key.as_str()) {
+        // Otherwise whoever may make webhooks could have any file sent to them.
+        if self.report.is_foreign() && layer.is_foreign() && layer.get(plain_key).is_none() {
+            let key = if layer.get(env_key).is_some() { env_key } else { file_key };
+            self.wrong(key, format!("belongs to the agent's own file; send {plain_key} itself"));
+            return None;
+        }
+        let (key, source, text) = if layer.get(plain_key).is_some() {
             (plain_key, "the text".to_owned(), Ok(self.optional::<String>(plain_key)?))
-        } else if layer.table.contains_key(env_key.as_str()) {
+        } else if layer.get(env_key).is_some() {
             let name = self.optional::<String>(env_key)?;
             let text = std::env::var(&name).map_err(|_| format!("environment variable {name} is not set"));
             (env_key, format!("environment variable {name}"), text)
@@ -257,7 +270,8 @@ impl<'s> Section<'s> {
     pub(super) fn section(&self, key: &str) -> Section<'s> {
         self.find(key);
         for (path, table) in self.written() {
-            if let Some(value) = table.get(key).filter(|value| value.as_table().is_none()) {
+            if let Some(value) = table.get(key).filter(|value| value.as_table().is_none() && !is_null(value))
+            {
                 let path = join(path, key);
                 let message = format!("expected a table [{path}], found {}", kind(value));
                 self.report.add(Some(value.span.start), path, message);
@@ -270,13 +284,30 @@ impl<'s> Section<'s> {
     /// The user's `[[key]]` tables, each over the user's and the built-in `[{key}_defaults]`.
     pub(super) fn sections(&self, key: &str) -> Vec<Section<'s>> {
         let defaults = self.section(&format!("{key}_defaults")).layers;
+        self.items(key, &defaults)
+    }
+
+    /// The tables of a list within this table, which have no defaults.
+    pub(super) fn entries(&self, key: &str) -> Vec<Section<'s>> {
+        self.items(key, &[])
+    }
+
+    fn items(&self, key: &str, defaults: &[Layer<'s>]) -> Vec<Section<'s>> {
         let Some(value) = self.find(key) else { return Vec::new() };
+        let (_, place) = self.place(key);
         let Some(items) = value.as_array() else {
-            self.wrong(key, format!("expected [[{key}]], with two brackets"));
+            self.wrong(key, format!("expected [[{place}]], with two brackets"));
             return Vec::new();
         };
         let section = |(index, item): (usize, &'s Value<'s>)| {
-            let path = entry(&join(&self.path, key), index);
+            let path = entry(&place, index);
+            if item.as_table().is_none() {
+                self.report.add(
+                    Some(item.span.start),
+                    &path,
+                    format!("expected a table, found {}", kind(item)),
+                );
+            }
             let own = item.as_table().map(|table| Layer { table, path: Some(path.clone()) });
             Section::new(path, own.into_iter().chain(defaults.iter().cloned()).collect(), self.report)
         };
@@ -292,7 +323,10 @@ impl<'s> Section<'s> {
 
     /// All keys the user (or a default) wrote in this table, marked as known: for tables with free keys.
     pub(super) fn free_keys(&self) -> Vec<String> {
-        let names = |layer: &Layer<'s>| layer.table.keys().map(|key| key.name.to_string());
+        let names = |layer: &Layer<'s>| {
+            let given = layer.table.iter().filter(|(_, value)| !is_null(value));
+            given.map(|(key, _)| key.name.to_string()).collect::<Vec<_>>()
+        };
         let mut keys: Vec<String> = self.layers.iter().flat_map(names).collect();
         keys.sort();
         keys.dedup();
@@ -302,13 +336,21 @@ impl<'s> Section<'s> {
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
+        self.finish_with(&[]);
+    }
+
+    /// The same, where keys have other names that may be meant, too.
+    pub(super) fn finish_with(self, names: &[&str]) {
         let known = self.known.borrow();
         let known: Vec<&str> =
             known.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
         for (path, table) in self.written() {
             for (key, value) in table.iter().filter(|(key, _)| !known.contains(&&*key.name)) {
                 let at = key.span.start.min(value.span.start);
-                let message = format!("unknown key; {}", hint(&key.name, &known));
+                let meant = nearest(&key.name, names).map(|name| format!("did you mean `{name}`?"));
+                let hint = nearest(&key.name, &known).is_none().then_some(meant).flatten();
+                let message =
+                    format!("unknown key; {}", hint.unwrap_or_else(|| self::hint(&key.name, &known)));
                 self.report.add(Some(at), join(path, &key.name), message);
             }
         }
@@ -316,18 +358,23 @@ impl<'s> Section<'s> {
 }
 
 /// `camera[1]`: the way problems name the tables of a list.
-fn entry(table: &str, index: usize) -> String {
+pub(super) fn entry(table: &str, index: usize) -> String {
     format!("{table}[{}]", index + 1)
 }
 
 /// What to write instead of `word`: the nearest name, or which there are.
 pub(super) fn hint(word: &str, known: &[&str]) -> String {
-    // Every third letter may be wrong; beyond that the words have nothing to do with each other.
-    let limit = (word.chars().count() / 3).max(1);
-    let near = known.iter().map(|name| (strsim::damerau_levenshtein(name, word), name)).min();
-    match near.filter(|(distance, _)| *distance <= limit) {
-        Some((_, name)) => format!("did you mean `{name}`?"),
+    match nearest(word, known) {
+        Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => "there are none".to_owned(),
         None => format!("there are: {}", known.join(", ")),
     }
+}
+
+/// The name that is probably meant.
+pub(super) fn nearest<'n>(word: &str, known: &[&'n str]) -> Option<&'n str> {
+    // Every third letter may be wrong; beyond that the words have nothing to do with each other.
+    let limit = (word.chars().count() / 3).max(1);
+    let near = known.iter().map(|name| (strsim::damerau_levenshtein(name, word), *name)).min();
+    near.filter(|(distance, _)| *distance <= limit).map(|(_, name)| name)
 }

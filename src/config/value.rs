@@ -40,6 +40,23 @@ impl FromToml for String {
     }
 }
 
+/// A name; some systems number their things.
+#[derive(Default)]
+pub(super) struct Name(pub(super) String);
+
+impl FromToml for Name {
+    fn wanted() -> String {
+        String::wanted()
+    }
+    fn wanted_many() -> String {
+        String::wanted_many()
+    }
+    fn from_toml(value: &Value<'_>) -> Option<Self> {
+        let number = || value.as_integer().map(|number| number.to_string());
+        value.as_str().map(ToOwned::to_owned).or_else(number).map(Self)
+    }
+}
+
 impl FromToml for f64 {
     fn wanted() -> String {
         "a number".to_owned()
@@ -95,8 +112,21 @@ impl<T: FromToml> FromToml for Vec<T> {
     }
 }
 
+/// JSON's `null`, which TOML has not: a value that was taken out. A key that holds it is as good as absent.
+pub(super) fn is_null(value: &Value<'_>) -> bool {
+    value.as_str().is_none()
+        && value.as_integer().is_none()
+        && value.as_float().is_none()
+        && value.as_bool().is_none()
+        && value.as_array().is_none()
+        && value.as_table().is_none()
+}
+
 /// What a value is, in words; never the value itself, which may be a secret in the wrong place.
 pub(super) fn kind(value: &Value<'_>) -> &'static str {
+    if is_null(value) {
+        return "null";
+    }
     match value.as_ref() {
         ValueInner::String(_) => "text",
         ValueInner::Integer(number) if *number < 0 => "a negative number",

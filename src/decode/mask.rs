@@ -94,6 +94,7 @@ mod tests {
             uuid: uuid::Uuid::nil(),
             name: "Door".to_owned(),
             source_type: SourceType::File,
+            customer: None,
         });
         let chroma = width.div_ceil(2) * height.div_ceil(2);
         let planes = [vec![200; width * height], vec![60; chroma], vec![60; chroma]];

@@ -115,6 +115,7 @@ mod tests {
             uuid: uuid::Uuid::nil(),
             name: "Door".to_owned(),
             source_type: SourceType::File,
+            customer: None,
         });
         let at = start.after(Duration::from_millis(u64::try_from(order + 1000).unwrap_or(0) * 20));
         let luma = u8::try_from(order.rem_euclid(256)).unwrap_or(0);

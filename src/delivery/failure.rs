@@ -1,7 +1,9 @@
 //! Why a request got no 2xx: a word for machines and a sentence for people, neither with an address or a secret in it.
 
 use std::error::Error;
-use std::io;
+use std::{io, iter};
+
+use super::client::Blocked;
 
 /// A request that did not deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,45 +29,52 @@ impl Failure {
     /// No answer. The text of `reqwest`'s errors holds the address, which may hold a token; it is taken out.
     pub(super) fn of_error(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let code = code(&error);
+        let known = match () {
+            () if error.is_timeout() => Some("timeout"),
+            () if error.is_dns() => Some("dns_error"),
+            () => None,
+        };
+        let otherwise = if error.is_connect() { "connection_failed" } else { "protocol_error" };
+        Self::of_causes(&error, known, otherwise)
+    }
+
+    /// No connection.
+    pub(super) fn of_connection(error: &(dyn Error + 'static)) -> Self {
+        Self::of_causes(error, None, "connection_failed")
+    }
+
+    fn of_causes(
+        error: &(dyn Error + 'static),
+        known: Option<&'static str>,
+        otherwise: &'static str,
+    ) -> Self {
+        let causes = || iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+        // Refusals come out of the resolver and the connector, wrapped as their failures.
+        if let Some(blocked) = causes().find_map(|cause| cause.downcast_ref::<Blocked>()) {
+            return Self::new("ssrf_blocked", blocked.to_string());
+        }
+        let code = known.or_else(|| causes().find_map(code)).unwrap_or(otherwise);
         let mut message = String::new();
-        let mut cause: Option<&dyn Error> = Some(&error);
-        while let Some(error) = cause {
-            let text = error.to_string();
+        for text in causes().map(ToString::to_string) {
             if !message.ends_with(&text) {
                 if !message.is_empty() {
                     message += ": ";
                 }
                 message += &text;
             }
-            cause = error.source();
         }
         Self { code, message }
     }
 }
 
-fn code(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        return "timeout";
+fn code(cause: &(dyn Error + 'static)) -> Option<&'static str> {
+    if cause.is::<rustls::Error>() {
+        return Some("tls_error");
     }
-    if error.is_dns() {
-        return "dns_error";
-    }
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return "tls_error";
-        }
-        if let Some(code) = error.downcast_ref::<io::Error>().and_then(io_code) {
-            return code;
-        }
-        // hyper keeps this kind private.
-        if error.to_string().contains("connection closed before message completed") {
-            return "connection_reset";
-        }
-        cause = error.source();
-    }
-    if error.is_connect() { "connection_failed" } else { "protocol_error" }
+    // hyper keeps this kind private.
+    let hung_up = || cause.to_string().contains("connection closed before message completed");
+    let io_code = cause.downcast_ref::<io::Error>().and_then(io_code);
+    io_code.or_else(|| hung_up().then_some("connection_reset"))
 }
 
 /// `source()` of an I/O error skips what it was made from, and libraries wrap one in another.

@@ -1,244 +1,363 @@
-//! The loop: look what is due, start requests where there is room, write down what they came to.
+//! One pass of the loop: fill the lanes from the store, start requests where there is room, write down what they came to.
+//!
+//! Nothing in the loop waits for a disk or a receiver. Reading, requests and writing run beside it, one reading and one writing at a
+//! time: what comes in meanwhile goes into the next transaction together. A request's place is free again as soon as its answer is
+//! in; its message stays leased until the result is on the disk.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use super::classify::{Verdict, classify};
-use super::failure::Failure;
-use super::registry::Registry;
-use super::send::{Sent, send};
-use super::webhooks::{Webhook, Webhooks};
-use super::{Answer, Message};
-use crate::model::{Attempt, DeliveryId, DueDelivery, UtcMillis};
-use crate::store::{Outcome, StoreError, StoreHandle};
-use crate::telemetry::{Stage, Telemetry, WebhookLabels, Worker};
+use super::attempt::{Landed, Means, attempt};
+use super::lane::{Lane, Next, Question, Reading};
+use super::notice::Notices;
+use super::run::DeliveryError;
+use super::verdict::{Verdicts, Written};
+use super::webhooks::Webhooks;
+use crate::model::{DeliveryId, DueDelivery, UtcMillis, WebhookId, WebhookState};
+use crate::store::{Finished, Reader, StoreError};
+use crate::telemetry::Telemetry;
 
 /// Looks at least this often, in case a clock jumped or a ring was lost.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+/// Between two looks while the store cannot be read.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Requests at the same time, of all webhooks together.
+const MAX_REQUESTS: usize = 512;
+/// Results that wait to be written; no request begins while there are more.
+const MAX_UNWRITTEN: usize = 2048;
+/// The numbers in the webhooks' states are written down this often.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why delivery ended although nobody asked it to.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliveryError {
-    /// The store failed or ended first.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A request's task panicked, which is a bug.
-    #[error("a delivery task ended unexpectedly: {0}")]
-    Task(#[from] tokio::task::JoinError),
+/// Everything that is under way.
+#[derive(Debug)]
+pub(super) struct Engine {
+    means: Arc<Means>,
+    telemetry: Arc<Telemetry>,
+    lanes: Vec<Lane>,
+    /// Whose turn it is first.
+    turn: usize,
+    verdicts: Verdicts,
+    requests: JoinSet<Landed>,
+    readings: JoinSet<Result<Vec<(WebhookId, Reading)>, StoreError>>,
+    /// When the store can be asked again after it could not be read.
+    unreadable_until: Option<Instant>,
+    unwritten: Vec<(Finished, Written)>,
+    writing: JoinSet<Result<Vec<Written>, StoreError>>,
+    in_writing: usize,
+    saved_at: Instant,
+    queue_is_full: bool,
 }
 
-/// Delivers until `cancel`. Then requests on their way are abandoned (their rows stay due) and answers that are in are written
-/// down, so the store has to live longer than this.
-pub async fn run(
-    registry: Registry,
-    store: StoreHandle,
-    telemetry: Arc<Telemetry>,
-    cancel: CancellationToken,
-) -> Result<(), DeliveryError> {
-    let mut changes = registry.changes();
-    let webhooks = Arc::clone(&changes.borrow_and_update());
-    abandon_unknown(&store, &webhooks).await?;
-    let wake_up = store.wake_up();
-    let worker = telemetry.worker(Stage::Delivery, "delivery");
-    let shared =
-        Arc::new(Shared { store, telemetry, worker, cancel, base: Arc::clone(&webhooks.public_base_url) });
-    let mut lanes = lanes_of(&webhooks, Vec::new());
-    drop(webhooks);
-    let mut tasks = JoinSet::new();
+impl Engine {
+    pub(super) fn new(means: Arc<Means>, telemetry: Arc<Telemetry>, notices: Notices) -> Self {
+        let verdicts = Verdicts::new(notices, Arc::clone(&telemetry), Arc::clone(&means));
+        Self {
+            means,
+            telemetry,
+            lanes: Vec::new(),
+            turn: 0,
+            verdicts,
+            requests: JoinSet::new(),
+            readings: JoinSet::new(),
+            unreadable_until: None,
+            unwritten: Vec::new(),
+            writing: JoinSet::new(),
+            in_writing: 0,
+            saved_at: Instant::now(),
+            queue_is_full: false,
+        }
+    }
 
-    while !shared.cancel.is_cancelled() {
-        let next = pass(&shared, &mut lanes, &mut tasks).await?;
-        tokio::select! {
-            () = shared.cancel.cancelled() => {}
-            () = wake_up.notified() => {}
-            // The registry lives in this function: it cannot be gone.
-            Ok(()) = changes.changed() => {
-                let webhooks = Arc::clone(&changes.borrow_and_update());
-                abandon_unknown(&shared.store, &webhooks).await?;
-                lanes = lanes_of(&webhooks, lanes);
+    /// A lane for each enabled webhook; those that were there before keep what they know.
+    pub(super) async fn follow(&mut self, webhooks: &Webhooks) -> Result<(), DeliveryError> {
+        let abandoned = self.means.store.abandon_unknown(webhooks.known.clone()).await?;
+        if abandoned > 0 {
+            tracing::warn!(messages = abandoned, "given up: their webhooks are gone");
+        }
+        // What somebody has just enabled is not to be written down as disabled again.
+        self.heed_rings().await?;
+        // Of those that are gone, nothing is remembered.
+        self.lanes.retain(|lane| webhooks.known.contains(lane.webhook.id()));
+        self.save(true).await?;
+        let states = self.states().await?;
+        let mut before = std::mem::take(&mut self.lanes);
+        for webhook in &webhooks.enabled {
+            let old = before.iter().position(|lane| lane.webhook.id() == webhook.id());
+            self.lanes.push(match old.map(|index| before.swap_remove(index)) {
+                Some(mut lane) => {
+                    lane.renew(Arc::clone(webhook));
+                    lane
+                }
+                None => {
+                    let state = states.get(webhook.id()).cloned().unwrap_or_default();
+                    Lane::new(Arc::clone(webhook), state)
+                }
+            });
+        }
+        self.telemetry.webhooks.retain(&webhooks.known);
+        self.lanes.iter().for_each(|lane| self.telemetry.webhooks.set(lane.webhook.id(), lane.status()));
+        Ok(())
+    }
+
+    async fn states(&self) -> Result<BTreeMap<WebhookId, WebhookState>, DeliveryError> {
+        let reader = self.means.store.queue().clone();
+        Ok(tokio::task::spawn_blocking(move || reader.webhook_states()).await??)
+    }
+
+    /// What the store has told since the last pass.
+    pub(super) async fn heed_rings(&mut self) -> Result<(), DeliveryError> {
+        let rings = self.means.store.rings();
+        if rings.dropped > 0 && !self.queue_is_full {
+            self.verdicts.notices.queue_full(rings.dropped);
+        }
+        self.queue_is_full = rings.dropped > 0 || (self.queue_is_full && rings.fresh.is_empty());
+        let states = if rings.stale.is_empty() { BTreeMap::new() } else { self.states().await? };
+        for lane in &mut self.lanes {
+            let id = lane.webhook.id();
+            if rings.stale.contains(id) {
+                let enabled = states.get(id).is_none_or(|state| state.disabled.is_none());
+                if enabled && !lane.unsaved && lane.state.disabled.take().is_some() {
+                    lane.state.failing_since = None;
+                    tracing::info!(webhook = %id, "enabled again");
+                }
+                lane.forget();
+                self.telemetry.webhooks.set(lane.webhook.id(), lane.status());
+            } else if rings.fresh.contains(id) {
+                lane.ring();
             }
-            () = tokio::time::sleep(next) => {}
-            Some(done) = tasks.join_next() => land(&mut lanes, done??),
         }
-        while let Some(done) = tasks.try_join_next() {
-            land(&mut lanes, done??);
+        Ok(())
+    }
+
+    /// Starts whatever can be started. Returns how long nothing more can, unless something happens.
+    pub(super) fn pass(&mut self) -> Duration {
+        let mut wait = LOOK_INTERVAL;
+        self.start_requests(&mut wait);
+        self.start_reading(&mut wait);
+        self.start_writing();
+        wait
+    }
+
+    /// One request each in turn, until nobody has another: a webhook with a long queue takes nobody's place.
+    fn start_requests(&mut self, wait: &mut Duration) {
+        let (at, now) = (UtcMillis::now(), Instant::now());
+        let count = self.lanes.len();
+        self.turn = (self.turn + 1) % count.max(1);
+        let mut active: Vec<usize> = (0..count).map(|index| (index + self.turn) % count).collect();
+        while !active.is_empty() {
+            active.retain(|index| {
+                if self.requests.len() >= MAX_REQUESTS
+                    || self.unwritten.len() + self.in_writing >= MAX_UNWRITTEN
+                {
+                    return false;
+                }
+                let lane = &mut self.lanes[*index];
+                match lane.next(at, now) {
+                    Next::Wait(time) => {
+                        *wait = time.map_or(*wait, |time| time.min(*wait));
+                        false
+                    }
+                    Next::Expired(due) => {
+                        if self.means.store.lease(lane.webhook.id(), &[due.delivery.id]) {
+                            self.unwritten.push(self.verdicts.expired(lane, *due, at));
+                        }
+                        true
+                    }
+                    Next::Send(messages) => {
+                        if !self.means.store.lease(lane.webhook.id(), &ids(&messages)) {
+                            // Somebody changed the queue a moment ago; the ring is on its way.
+                            lane.ended();
+                            lane.unblock(&messages);
+                            lane.breaker.abandon();
+                            lane.put_back(messages);
+                            lane.forget();
+                            return false;
+                        }
+                        let webhook = Arc::clone(&lane.webhook);
+                        self.requests.spawn(attempt(Arc::clone(&self.means), webhook, messages));
+                        true
+                    }
+                }
+            });
         }
     }
-    while let Some(done) = tasks.join_next().await {
-        done??;
+
+    fn start_reading(&mut self, wait: &mut Duration) {
+        if !self.readings.is_empty() {
+            return;
+        }
+        if let Some(until) = self.unreadable_until {
+            let left = until.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                *wait = left.min(*wait);
+                return;
+            }
+        }
+        let at = UtcMillis::now();
+        let mut questions = Vec::new();
+        for lane in &self.lanes {
+            match lane.question(at) {
+                Ok(question) => questions.push(question),
+                Err(Some(time)) => *wait = time.min(*wait),
+                Err(None) => {}
+            }
+        }
+        if !questions.is_empty() {
+            let reader = self.means.store.queue().clone();
+            self.readings.spawn_blocking(move || {
+                questions.into_iter().map(|question| ask(&reader, question, at)).collect()
+            });
+        }
     }
-    Ok(())
-}
 
-/// What every request needs.
-#[derive(Debug)]
-struct Shared {
-    store: StoreHandle,
-    telemetry: Arc<Telemetry>,
-    worker: Worker,
-    cancel: CancellationToken,
-    base: Arc<str>,
-}
-
-/// One webhook and its requests on their way.
-#[derive(Debug)]
-struct Lane {
-    webhook: Arc<Webhook>,
-    in_flight: HashSet<DeliveryId>,
-}
-
-/// A lane for each enabled webhook; requests on their way stay in the books of those that were there before.
-fn lanes_of(webhooks: &Webhooks, mut before: Vec<Lane>) -> Vec<Lane> {
-    let lane = |webhook: &Arc<Webhook>| {
-        let old = before.iter_mut().find(|lane| lane.webhook.id() == webhook.id());
-        let in_flight = old.map(|lane| std::mem::take(&mut lane.in_flight)).unwrap_or_default();
-        Lane { webhook: Arc::clone(webhook), in_flight }
-    };
-    webhooks.enabled.iter().map(lane).collect()
-}
-
-async fn abandon_unknown(store: &StoreHandle, webhooks: &Webhooks) -> Result<(), StoreError> {
-    let abandoned = store.abandon_unknown(webhooks.known.clone()).await?;
-    if abandoned > 0 {
-        tracing::warn!(messages = abandoned, "given up: their webhooks are gone");
+    fn start_writing(&mut self) {
+        if self.unwritten.is_empty() || !self.writing.is_empty() {
+            return;
+        }
+        let store = self.means.store.clone();
+        let (finished, written): (Vec<Finished>, Vec<Written>) = self.unwritten.drain(..).unzip();
+        self.in_writing = finished.len();
+        let states = self.unsaved(false);
+        self.writing.spawn(async move {
+            store.finish(finished).await?;
+            if !states.is_empty() {
+                store.save_states(states).await?;
+            }
+            Ok(written)
+        });
     }
-    Ok(())
-}
 
-type Landed = Result<DeliveryId, StoreError>;
+    /// The next thing that has ended.
+    pub(super) async fn event(&mut self) -> Result<(), DeliveryError> {
+        tokio::select! {
+            Some(landed) = self.requests.join_next() => self.land(landed?),
+            Some(reading) = self.readings.join_next() => self.read(reading?),
+            Some(written) = self.writing.join_next() => self.written(written??),
+            else => std::future::pending().await,
+        }
+        Ok(())
+    }
 
-fn land(lanes: &mut [Lane], id: DeliveryId) {
-    lanes.iter_mut().for_each(|lane| {
-        lane.in_flight.remove(&id);
-    });
-}
+    /// Everything else that has ended meanwhile: it goes into the same pass.
+    pub(super) fn events_at_hand(&mut self) -> Result<(), DeliveryError> {
+        while let Some(landed) = self.requests.try_join_next() {
+            self.land(landed?);
+        }
+        while let Some(reading) = self.readings.try_join_next() {
+            self.read(reading?);
+        }
+        while let Some(written) = self.writing.try_join_next() {
+            self.written(written??);
+        }
+        Ok(())
+    }
 
-/// Starts what is due and has room. Returns how long nothing more will be due; a landing or a ring comes before that.
-async fn pass(
-    shared: &Arc<Shared>,
-    lanes: &mut [Lane],
-    tasks: &mut JoinSet<Landed>,
-) -> Result<Duration, DeliveryError> {
-    let looks: Vec<_> = lanes
-        .iter()
-        .map(|lane| (lane.webhook.clone(), lane.in_flight.clone()))
-        .filter(|(webhook, in_flight)| in_flight.len() < webhook.config.limits.concurrency)
-        .collect();
-    let store = shared.store.clone();
-    let now = UtcMillis::now();
-    let found = tokio::task::spawn_blocking(move || look(&store, &looks, now)).await??;
-    for due in found.due {
-        let Some(lane) = lanes.iter_mut().find(|lane| *lane.webhook.id() == due.delivery.webhook) else {
-            continue;
+    fn land(&mut self, mut landed: Landed) {
+        let lane = self.lanes.iter_mut().find(|lane| lane.webhook.id() == landed.webhook.id());
+        let left_over = std::mem::take(&mut landed.left_over);
+        self.means.store.release(&ids(&left_over));
+        let Some(lane) = lane else {
+            // The webhook is disabled or gone: what came back counts all the same.
+            let mut lane = Lane::new(Arc::clone(&landed.webhook), WebhookState::default());
+            self.unwritten.extend(self.verdicts.judge(&mut lane, landed));
+            return;
         };
-        lane.in_flight.insert(due.delivery.id);
-        tasks.spawn(deliver(Arc::clone(shared), Arc::clone(&lane.webhook), due));
+        lane.ended();
+        lane.put_back(left_over);
+        if landed.sent.is_none() {
+            lane.breaker.abandon();
+            lane.unblock(&landed.messages);
+            self.means.store.release(&ids(&landed.messages));
+        }
+        self.unwritten.extend(self.verdicts.judge(lane, landed));
+        self.telemetry.webhooks.set(lane.webhook.id(), lane.status());
     }
-    Ok(found.next_at.map_or(LOOK_INTERVAL, |at| at.since(now).min(LOOK_INTERVAL)))
-}
 
-/// What there is to do.
-#[derive(Debug, Default)]
-struct Found {
-    due: Vec<DueDelivery>,
-    next_at: Option<UtcMillis>,
-}
-
-fn look(
-    store: &StoreHandle,
-    looks: &[(Arc<Webhook>, HashSet<DeliveryId>)],
-    now: UtcMillis,
-) -> Result<Found, StoreError> {
-    let mut found = Found::default();
-    for (webhook, in_flight) in looks {
-        let room = webhook.config.limits.concurrency - in_flight.len();
-        found.due.extend(store.due(webhook.id(), now, room, in_flight)?);
-        let next_at = store.next_due_at(webhook.id(), now)?;
-        found.next_at = [found.next_at, next_at].into_iter().flatten().min();
-    }
-    Ok(found)
-}
-
-/// One attempt from rendering to the committed result.
-async fn deliver(shared: Arc<Shared>, webhook: Arc<Webhook>, due: DueDelivery) -> Landed {
-    let id = due.delivery.id;
-    let Some(sent) = attempt(&shared, &webhook, &due).await else { return Ok(id) };
-    let attempt_number = sent.attempt.number;
-    let verdict = match sent.attempt.error_code.as_deref() {
-        // The same rows make the same error: another try would only hide the mistake.
-        Some(RENDER_ERROR) => Verdict::Failed,
-        _ => classify(sent.answer, attempt_number, &webhook.retry_schedule, fastrand::f64()),
-    };
-    let outcome = match verdict {
-        Verdict::Delivered => Outcome::Delivered,
-        Verdict::Retry(pause) => Outcome::Retry(UtcMillis::now().after(pause)),
-        Verdict::Failed => Outcome::Failed,
-    };
-    report(&shared.telemetry, &webhook, &due, &sent.attempt, verdict);
-    shared.store.finish_attempt(id, sent.attempt, outcome).await?;
-    Ok(id)
-}
-
-const RENDER_ERROR: &str = "render_error";
-
-/// `None`: abandoned on shutdown.
-async fn attempt(shared: &Shared, webhook: &Webhook, due: &DueDelivery) -> Option<Sent> {
-    let body = {
-        let _busy = shared.worker.busy();
-        let message = Message { delivery: &due.delivery, event: &due.event, thumbnail: None };
-        webhook.payload.render(&[message], &shared.base)
-    };
-    match body {
-        Ok(body) => tokio::select! {
-            () = shared.cancel.cancelled() => None,
-            sent = send(webhook, due, body) => Some(sent),
-        },
-        Err(error) => {
-            let failure = Failure::new(RENDER_ERROR, error.to_string());
-            let attempt = Attempt {
-                number: due.delivery.attempts + 1,
-                started_at: UtcMillis::now(),
-                duration: Duration::ZERO,
-                status_code: None,
-                error_code: Some(failure.code.to_owned()),
-                error_message: Some(failure.message),
-                response_body: None,
-            };
-            Some(Sent { answer: Answer::Nothing, attempt })
+    fn read(&mut self, reading: Result<Vec<(WebhookId, Reading)>, StoreError>) {
+        match reading {
+            Ok(readings) => {
+                if self.unreadable_until.take().is_some() {
+                    tracing::info!("the queue can be read again");
+                }
+                for (webhook, reading) in readings {
+                    if let Some(lane) = self.lanes.iter_mut().find(|lane| *lane.webhook.id() == webhook) {
+                        lane.answer(reading);
+                    }
+                }
+            }
+            Err(error) => {
+                if self.unreadable_until.is_none() {
+                    tracing::error!(%error, "cannot read the queue; messages wait until it works");
+                }
+                self.unreadable_until = Some(Instant::now() + LOOK_AGAIN);
+            }
         }
     }
+
+    fn written(&mut self, written: Vec<Written>) {
+        self.in_writing = 0;
+        let ids: Vec<DeliveryId> = written.iter().map(|one| one.delivery).collect();
+        self.means.store.release(&ids);
+        // Back to front, so that a batch comes back in its order.
+        for one in written.into_iter().rev() {
+            if let Some(lane) = self.lanes.iter_mut().find(|lane| *lane.webhook.id() == one.webhook) {
+                lane.written(one.delivery, one.due_again);
+                let again: Vec<DueDelivery> = one.again.into_iter().map(|due| *due).collect();
+                lane.unblock(&again);
+                lane.put_back(again);
+            }
+        }
+    }
+
+    /// States that have to be written down: those that changed in more than numbers, or all.
+    fn unsaved(&mut self, all: bool) -> Vec<(WebhookId, WebhookState)> {
+        let all = all || self.saved_at.elapsed() >= SAVE_INTERVAL;
+        if all {
+            self.saved_at = Instant::now();
+        }
+        let mut states = Vec::new();
+        for lane in &mut self.lanes {
+            if all || std::mem::take(&mut lane.unsaved) {
+                lane.unsaved = false;
+                states.push((lane.webhook.id().clone(), lane.state.clone()));
+            }
+        }
+        states
+    }
+
+    async fn save(&mut self, all: bool) -> Result<(), StoreError> {
+        let states = self.unsaved(all);
+        if states.is_empty() { Ok(()) } else { self.means.store.save_states(states).await }
+    }
+
+    /// Abandons what is on its way and writes down what is known.
+    pub(super) async fn end(mut self) -> Result<(), DeliveryError> {
+        while let Some(landed) = self.requests.join_next().await {
+            self.land(landed?);
+        }
+        while let Some(written) = self.writing.join_next().await {
+            self.written(written??);
+        }
+        let finished = self.unwritten.drain(..).map(|(finished, _)| finished).collect::<Vec<_>>();
+        if !finished.is_empty() {
+            self.means.store.finish(finished).await?;
+        }
+        self.save(true).await?;
+        Ok(())
+    }
 }
 
-/// Counts and says it: host only, no path, no query, no header.
-fn report(telemetry: &Telemetry, webhook: &Webhook, due: &DueDelivery, attempt: &Attempt, verdict: Verdict) {
-    let outcome = match verdict {
-        Verdict::Delivered => "delivered",
-        Verdict::Retry(_) => "retry",
-        Verdict::Failed => "failed",
-    };
-    let labels = WebhookLabels { webhook: webhook.id().to_string(), outcome };
-    telemetry.metrics.delivery_attempts.get_or_create(&labels).inc();
-    if attempt.number == 1 {
-        let waited = attempt.started_at.since(due.delivery.created_at);
-        telemetry.metrics.delivery_latency.observe(waited.as_secs_f64());
-    }
-    let (id, host, event) = (webhook.id(), &webhook.host, due.delivery.event_id);
-    let (number, duration_ms) = (attempt.number, attempt.duration.as_millis());
-    let error = attempt.error_message.as_deref().unwrap_or_default();
-    match verdict {
-        Verdict::Delivered => {
-            tracing::debug!(webhook = %id, %host, %event, attempt = number, duration_ms, "delivered");
-        }
-        Verdict::Retry(pause) => {
-            let retry_in_s = pause.as_secs();
-            tracing::warn!(webhook = %id, %host, %event, attempt = number, duration_ms, retry_in_s, error, "not delivered");
-        }
-        Verdict::Failed => {
-            tracing::error!(webhook = %id, %host, %event, attempt = number, duration_ms, error, "given up");
-        }
-    }
+fn ids(messages: &[DueDelivery]) -> Vec<DeliveryId> {
+    messages.iter().map(|due| due.delivery.id).collect()
+}
+
+fn ask(reader: &Reader, question: Question, at: UtcMillis) -> Result<(WebhookId, Reading), StoreError> {
+    let Question { webhook, limit, held, without, generation, rings } = question;
+    let due = reader.due(&webhook, at, limit, &held, &without)?;
+    let complete = due.len() < limit;
+    let next_due_at = if complete { reader.next_due_at(&webhook, at)? } else { None };
+    Ok((webhook, Reading { generation, rings, due, complete, next_due_at }))
 }

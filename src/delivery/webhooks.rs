@@ -1,20 +1,16 @@
 //! The configured webhooks, ready to send to: format found, headers built, connections set up.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 
+use super::client::{Client, Clients, KeyAndMessage};
 use super::{Payload, Signer};
-use crate::config::{Config, Problem, WebhookConfig};
-use crate::model::WebhookId;
-
-/// Idle connections are closed before common servers do it (Node and uvicorn after 5 s): a request into a connection that is just
-/// being closed fails, and the alert would wait a minute for its next try.
-const IDLE: Duration = Duration::from_secs(4);
+use crate::config::{BatchConfig, Config, Problem, WebhookConfig};
+use crate::model::{PictureLinks, WebhookId};
 
 /// Every webhook, compiled.
 #[derive(Debug)]
@@ -24,6 +20,7 @@ pub struct Webhooks {
     /// All of them: messages to the others are given up, messages to disabled ones wait.
     pub(super) known: Vec<WebhookId>,
     pub(super) public_base_url: Arc<str>,
+    pub(super) pictures: PictureLinks,
 }
 
 /// One webhook, compiled.
@@ -38,7 +35,11 @@ pub(super) struct Webhook {
     pub(super) signer: Signer,
     pub(super) timeout: Duration,
     pub(super) retry_schedule: Vec<Duration>,
-    pub(super) client: reqwest::Client,
+    /// Only for formats whose bodies hold several events.
+    pub(super) batch: Option<BatchConfig>,
+    pub(super) client: Client,
+    /// Of the address that gets what the webhook's own does not take.
+    pub(super) fallback: Option<Client>,
 }
 
 impl Webhook {
@@ -51,9 +52,10 @@ impl Webhooks {
     /// Everything that is wrong with the webhooks of a configuration, or the webhooks. Opens no connection.
     pub fn compile(config: &Config) -> Result<Self, Vec<Problem>> {
         let (mut enabled, mut problems) = (Vec::new(), Vec::new());
+        let clients = Clients::new(config);
         for (index, webhook) in config.webhooks.iter().enumerate() {
-            match compile(webhook) {
-                Ok(compiled) if webhook.enabled => enabled.push(Arc::new(compiled)),
+            match compile(webhook, &clients) {
+                Ok(compiled) if webhook.enabled && !webhook.paused => enabled.push(Arc::new(compiled)),
                 Ok(_) => {}
                 Err((key, message)) => {
                     let key = format!("webhook[{}].{key}", index + 1);
@@ -65,7 +67,30 @@ impl Webhooks {
             return Err(problems);
         }
         let known = config.webhooks.iter().map(|webhook| webhook.id.clone()).collect();
-        Ok(Self { enabled, known, public_base_url: config.api.public_base_url.as_str().into() })
+        Ok(Self {
+            enabled,
+            known,
+            public_base_url: config.api.public_base_url.as_str().into(),
+            pictures: config.api.pictures.clone(),
+        })
+    }
+
+    /// Messages to these wait, too, although nothing can be sent to them: they are there, and cannot be read.
+    #[must_use]
+    pub fn and_known(mut self, ids: impl IntoIterator<Item = WebhookId>) -> Self {
+        self.known.extend(ids);
+        self
+    }
+
+    /// Says which receivers on the internet are sent to without encryption: allowed, and hardly ever meant.
+    pub fn warn_about_plain_http(&self) {
+        for webhook in self.enabled.iter().filter(|webhook| webhook.client.is_plain_abroad()) {
+            tracing::warn!(
+                webhook = %webhook.id(),
+                host = %webhook.host,
+                "messages cross the internet unencrypted; use https if the receiver has it"
+            );
+        }
     }
 
     /// The webhooks that messages go to.
@@ -75,21 +100,23 @@ impl Webhooks {
     }
 }
 
-type KeyAndMessage = (&'static str, String);
-
-fn compile(config: &WebhookConfig) -> Result<Webhook, KeyAndMessage> {
+fn compile(config: &WebhookConfig, clients: &Clients) -> Result<Webhook, KeyAndMessage> {
     let payload = Payload::compile(config)?;
     let signer = Signer::compile(config)?;
     let headers = headers(config)?;
-    let client = client(config).map_err(|error| ("url", format!("cannot set up connections: {error}")))?;
+    let client = clients.client(config, &config.url)?;
+    let in_fallback = |(key, message)| (if key == "url" { "fallback_url" } else { key }, message);
+    let fallback = config.fallback.as_ref().map(|url| clients.client(config, url).map_err(in_fallback));
     Ok(Webhook {
         host: config.url.host_str().unwrap_or_default().to_owned(),
         headers,
         timeout: config.timeout.unwrap_or(payload.timeout()),
-        retry_schedule: config.retry.schedule.clone().unwrap_or_else(|| payload.retry_schedule().to_vec()),
+        retry_schedule: config.retry.pauses(payload.retry_schedule()),
+        batch: payload.batch().cloned(),
         payload,
         signer,
         client,
+        fallback: fallback.transpose()?,
         config: Arc::new(config.clone()),
     })
 }
@@ -104,29 +131,4 @@ fn headers(config: &WebhookConfig) -> Result<HeaderMap, KeyAndMessage> {
         headers.insert(header, value);
     }
     Ok(headers)
-}
-
-fn client(config: &WebhookConfig) -> Result<reqwest::Client, reqwest::Error> {
-    install_tls();
-    reqwest::Client::builder()
-        .user_agent(concat!("Porchlight/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .referer(false)
-        // Messages go where the configuration says, not where a variable of the environment does.
-        .no_proxy()
-        .connect_timeout(config.connect_timeout)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(config.limits.concurrency)
-        // Without TLS there is nothing to verify, and the system's certificates need not be there, nor be loaded.
-        .tls_danger_accept_invalid_certs(!config.tls.verify || config.url.scheme() == "http")
-        .build()
-}
-
-/// `reqwest` brings no cryptography of its own in this build.
-fn install_tls() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Fails when somebody else in this process was first, and then there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }

@@ -146,7 +146,13 @@ mod tests {
 
     fn observation(name: &str, number: u64) -> Observation {
         let slug = slug(name);
-        let camera = Camera { slug, uuid: Uuid::nil(), name: name.into(), source_type: SourceType::File };
+        let camera = Camera {
+            slug,
+            uuid: Uuid::nil(),
+            name: name.into(),
+            source_type: SourceType::File,
+            customer: None,
+        };
         let planes = [vec![0; 4], vec![0], vec![0]];
         let frame =
             Frame::new(Arc::new(camera), number, Captured::now(), (2, 2), planes).expect("planes fit");

@@ -53,7 +53,7 @@ impl EventBuilder {
             state: EventState::Start,
             occurred_at: update.at.utc,
             recorded_at: None,
-            customer: None,
+            customer: update.camera.customer.clone(),
             camera: Some(CameraRef::from(&*update.camera)),
             track_id: Some(track.id),
             label: Some(track.label),
@@ -159,6 +159,7 @@ mod tests {
             uuid: Uuid::nil(),
             name: "Front Door".into(),
             source_type: SourceType::Rtsp,
+            customer: None,
         };
         TrackUpdate {
             camera: Arc::new(camera),

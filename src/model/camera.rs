@@ -16,6 +16,8 @@ pub struct Camera {
     pub name: String,
     /// What kind of source it is.
     pub source_type: SourceType,
+    /// Whose camera it is, where one agent serves several customers.
+    pub customer: Option<String>,
 }
 
 /// The kind of source, as events spell it.
@@ -47,6 +49,19 @@ pub enum CameraState {
     },
     /// A file source that has been read to its end.
     Ended,
+}
+
+impl CameraState {
+    /// `starting`, `online`, `offline`, `ended`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Online => "online",
+            Self::Offline { .. } => "offline",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// Why a camera delivers nothing: each has another remedy.

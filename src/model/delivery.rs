@@ -48,6 +48,8 @@ pub struct NewEvent {
     pub deliveries: Vec<PlannedDelivery>,
     /// The new picture, if this state has one. Replaces an earlier one of the same event.
     pub picture: Option<Picture>,
+    /// What its reporter calls it: a second event with the same key is the first one once more, and is not stored.
+    pub key: Option<String>,
     /// What it set off: committed with it, or not at all when the state is known already.
     pub alerts: Vec<NewAlert>,
 }
@@ -96,6 +98,107 @@ impl DeliveryStatus {
     }
 }
 
+/// Why a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// The event happened.
+    #[default]
+    Event,
+    /// Somebody pressed the test button; never tried again.
+    Test,
+    /// Somebody asked for another try.
+    Manual,
+    /// Taken out of the dead letters, or recovered after an outage.
+    Replay,
+}
+
+impl Trigger {
+    /// The word in the API and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Test => "test",
+            Self::Manual => "manual",
+            Self::Replay => "replay",
+        }
+    }
+
+    /// The trigger of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Event, Self::Test, Self::Manual, Self::Replay].into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// Why a message was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GiveUp {
+    /// The schedule is used up.
+    Exhausted,
+    /// An answer that no repetition would change.
+    Permanent,
+    /// 410: the receiver wants nothing any more.
+    Gone,
+    /// Too old to be of use.
+    Expired,
+    /// It cannot be rendered.
+    Invalid,
+    /// The address must not be reached.
+    SsrfBlocked,
+    /// The queue was full.
+    QueueFull,
+}
+
+impl GiveUp {
+    /// The word in the API and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Permanent => "permanent",
+            Self::Gone => "gone",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
+            Self::SsrfBlocked => "ssrf_blocked",
+            Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+/// What is kept of a message that was given up, so that somebody can look at it and send it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The message.
+    pub delivery: DeliveryId,
+    /// What it tells of.
+    pub event_id: EventId,
+    /// Type of that event.
+    pub event_type: String,
+    /// To whom.
+    pub webhook: WebhookId,
+    /// Where it went: path and query may hold a secret and are masked.
+    pub url: String,
+    /// The body that was sent; `None` if there was none, or if it is no text.
+    pub payload: Option<String>,
+    /// A [`GiveUp`] word.
+    pub reason: String,
+    /// What the last request ran into.
+    pub error: String,
+    /// The same for machines.
+    pub error_code: Option<String>,
+    /// What the webhook's own address ran into, when there is a fallback.
+    pub primary_error: Option<String>,
+    /// What the fallback ran into.
+    pub fallback_error: Option<String>,
+    /// When it was given up.
+    pub failed_at: UtcMillis,
+    /// Requests made.
+    pub attempts: u32,
+}
+
 /// One message to one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -119,6 +222,53 @@ pub struct Delivery {
     pub next_at: Option<UtcMillis>,
     /// What the last request ran into.
     pub last_error: Option<String>,
+    /// The same for machines.
+    pub error_code: Option<String>,
+    /// Why it is sent.
+    pub trigger: Trigger,
+    /// Requests that do not count against the schedule any more: those before somebody granted a new one.
+    pub forgiven: u32,
+    /// Not before this time, without losing its place in the queue: for webhooks that keep an order.
+    pub hold_until: Option<UtcMillis>,
+    /// The request it belongs to, once that was made: a batch is sent again as it was.
+    pub batch: Option<Uuid>,
+    /// What the webhook's own address ran into: it is the fallback's turn.
+    pub primary_error: Option<String>,
+}
+
+impl Delivery {
+    /// A message that is in no queue, about this state of an event.
+    #[must_use]
+    pub fn new(event: &Event, webhook: WebhookId, rule: RuleRef, trigger: Trigger) -> Self {
+        let now = UtcMillis::now();
+        Self {
+            id: DeliveryId::new(now),
+            event_id: event.id,
+            seq: event.seq,
+            webhook,
+            rule,
+            status: DeliveryStatus::Pending,
+            attempts: 0,
+            created_at: now,
+            next_at: None,
+            last_error: None,
+            error_code: None,
+            trigger,
+            forgiven: 0,
+            hold_until: None,
+            batch: None,
+            primary_error: None,
+        }
+    }
+
+    /// What receivers keep to recognise repetitions (`webhook-id`): one for each state of an event, the same on every attempt.
+    #[must_use]
+    pub fn message_id(&self) -> String {
+        match self.seq {
+            1 => self.event_id.to_string(),
+            seq => format!("{}_{seq}", self.event_id),
+        }
+    }
 }
 
 /// store -> delivery: a message that is due, with the state of the event it tells of.
@@ -128,6 +278,46 @@ pub struct DueDelivery {
     pub delivery: Delivery,
     /// The event as it was committed under `delivery.seq`.
     pub event: Event,
+    /// Size of the event's JSON.
+    pub bytes: usize,
+}
+
+/// What is remembered about sending to a webhook, across restarts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookState {
+    /// No request has succeeded since.
+    pub failing_since: Option<UtcMillis>,
+    /// Sending was ended by the agent, and why; it takes a person to go on.
+    pub disabled: Option<Disabled>,
+    /// Requests made.
+    pub total_sent: u64,
+    /// Messages that arrived.
+    pub successful_deliveries: u64,
+    /// Messages that were given up.
+    pub failed_deliveries: u64,
+    /// Requests that were not the first of their message.
+    pub retry_attempts: u64,
+    /// Requests that were answered ...
+    pub answers: u64,
+    /// ... and how long all of them took together, ms.
+    pub answers_ms: u64,
+}
+
+impl WebhookState {
+    /// Mean time to an answer, ms.
+    #[must_use]
+    pub fn average_response_time(&self) -> f64 {
+        if self.answers == 0 { 0.0 } else { self.answers_ms as f64 / self.answers as f64 }
+    }
+}
+
+/// Sending was ended by the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disabled {
+    /// When.
+    pub at: UtcMillis,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// One request, as logged.
@@ -135,6 +325,10 @@ pub struct DueDelivery {
 pub struct Attempt {
     /// Counts from 1.
     pub number: u32,
+    /// Why it was made.
+    pub trigger: Trigger,
+    /// It went to the fallback.
+    pub fallback: bool,
     /// When the request began.
     pub started_at: UtcMillis,
     /// Until the answer was complete, or until it was given up.

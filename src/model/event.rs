@@ -2,51 +2,12 @@
 //!
 //! `id` stays through all states; `seq` counts them from 1, and `(id, seq)` is unique. Absent values are `null`, never missing.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::geometry::round4;
-use super::{Camera, CameraSlug, EventId, Label, Rect, SourceType, TrackId, UtcMillis};
-
-/// A dotted type from the catalogue: `object.detected`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EventType(Cow<'static, str>);
-
-impl EventType {
-    /// A person, vehicle or animal that moves was seen.
-    pub const OBJECT_DETECTED: Self = Self(Cow::Borrowed("object.detected"));
-
-    /// A rule fired.
-    pub const ALERT_TRIGGERED: Self = Self(Cow::Borrowed("alert.triggered"));
-
-    /// Accepts the dotted and the snake spelling (`object_detected`).
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        match text.contains('.') {
-            true => Self(Cow::Owned(text.to_owned())),
-            false => Self(Cow::Owned(text.replacen('_', ".", 1))),
-        }
-    }
-
-    /// The dotted spelling.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether a subscription means this type: `*`, `object.*`, `object.detected`, `object_detected`.
-    #[must_use]
-    pub fn is(&self, pattern: &str) -> bool {
-        match pattern.strip_suffix('*') {
-            Some(head) => self.as_str().starts_with(head),
-            None => Self::parse(pattern) == *self,
-        }
-    }
-}
+use super::{Camera, CameraSlug, EventId, EventType, Label, Rect, SourceType, TrackId, UtcMillis};
 
 /// Where in its life an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -147,11 +108,44 @@ impl Event {
         self.alert_of().unwrap_or(self.id)
     }
 
-    /// Fills in where the picture can be fetched: `{base}/api/v1/events/{id}/thumbnail`.
+    /// Something that happened at `at` and has no duration; nothing more is known of it.
+    #[must_use]
+    pub fn new(kind: EventType, at: UtcMillis) -> Self {
+        Self {
+            id: EventId::new(UtcMillis::now()),
+            kind,
+            seq: 1,
+            state: EventState::Start,
+            occurred_at: at,
+            recorded_at: None,
+            customer: None,
+            camera: None,
+            track_id: None,
+            label: None,
+            class: None,
+            score: None,
+            top_score: None,
+            rect: None,
+            zones: Zones::default(),
+            start_time: None,
+            end_time: None,
+            stationary: false,
+            description: String::new(),
+            enriched_description: None,
+            recognition: None,
+            anomaly: None,
+            thumbnail: None,
+            stale_after_s: None,
+            test: false,
+            data: Map::new(),
+        }
+    }
+
+    /// Fills in where the picture can be fetched, `{base}/api/v1/events/{id}/thumbnail`, unless somebody has.
     #[must_use]
     pub fn with_thumbnail_url(mut self, base: &str) -> Self {
         let id = self.pictured_as();
-        if let Some(thumbnail) = &mut self.thumbnail {
+        if let Some(thumbnail) = self.thumbnail.as_mut().filter(|thumbnail| thumbnail.url.is_none()) {
             let base = base.trim_end_matches('/');
             thumbnail.url = Some(format!("{base}/api/v1/events/{id}/thumbnail"));
         }
@@ -287,25 +281,4 @@ fn rounded<S: Serializer>(value: &Option<f32>, serializer: S) -> Result<S::Ok, S
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 fn rounded_plain<S: Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     round4(*value).serialize(serializer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_spellings_name_the_same_type() {
-        assert_eq!(EventType::parse("object_detected"), EventType::OBJECT_DETECTED);
-        assert_eq!(EventType::parse("object.detected"), EventType::OBJECT_DETECTED);
-        assert_eq!(EventType::parse("camera_status_changed").as_str(), "camera.status_changed");
-    }
-
-    #[test]
-    fn types_are_matched_by_word_in_both_spellings() {
-        for pattern in ["*", "object.*", "object.detected", "object_detected"] {
-            assert!(EventType::OBJECT_DETECTED.is(pattern), "{pattern}");
-        }
-        assert!(!EventType::OBJECT_DETECTED.is("face.*"));
-        assert!(EventType::ALERT_TRIGGERED.is("alert_triggered"));
-    }
 }

@@ -126,6 +126,14 @@ sortable_id!(
     DeliveryId
 );
 
+impl DeliveryId {
+    /// A new id that sorts behind every one made before by this process: messages of one millisecond keep their order.
+    #[must_use]
+    pub fn next() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,29 +6,38 @@
 //! [`Event`] is the one type here that carries `serde`: its JSON *is* the contract (the same object in the API, in `replay
 //! --json`, in templates and in the store), so a second, hand-mapped copy could only drift from it.
 
+mod access;
 mod camera;
 mod delivery;
 mod detection;
 mod event;
+mod event_type;
+mod face;
 mod frame;
 mod geometry;
 mod ids;
 mod label;
+mod picture_links;
 mod time;
 mod track;
 
+pub use access::{ApiToken, Scope, Scopes};
 pub use camera::{Camera, CameraState, Offline, SourceType};
 pub use delivery::{
-    Attempt, Delivery, DeliveryStatus, DueDelivery, NewAlert, NewEvent, Picture, PlannedDelivery, RuleRef,
+    Attempt, DeadLetter, Delivery, DeliveryStatus, Disabled, DueDelivery, GiveUp, NewAlert, NewEvent,
+    Picture, PlannedDelivery, RuleRef, Trigger, WebhookState,
 };
 pub use detection::{Detection, Examination, Focus, MotionReport, Observation};
 pub use event::{
-    Anomaly, CameraRef, Event, EventState, EventType, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
+    Anomaly, CameraRef, Event, EventState, Match, Recognition, RecognitionStatus, Thumbnail, Zones,
 };
+pub use event_type::EventType;
+pub use face::{Embedding, Face, FaceFlaw, FaceLook, FaceQuality};
 pub use frame::{Codec, Frame, FrameError, Packet};
 pub use geometry::{Line, Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
+pub use picture_links::{LinkError, PictureLinks};
 pub use time::{Captured, UtcMillis};
 pub use track::{
     BestShot, Crossing, Direction, Dwell, DwellMark, Shot, TrackChange, TrackSnapshot, TrackUpdate,

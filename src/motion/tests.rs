@@ -1,6 +1,6 @@
 //! Scenes in grey: what moves, what only gets brighter, what is masked.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -10,6 +10,8 @@ use crate::model::{Camera, CameraSlug, Captured, Rect, SourceType};
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 180;
+/// Of all scenes: frames are as far apart as their numbers say, however long it takes to draw them.
+static START: LazyLock<Captured> = LazyLock::new(Captured::now);
 
 fn settings() -> config::Motion {
     config::Motion { threshold: 18, min_area: 0.0004, start_frames: 2, quiet: Duration::from_secs(3) }
@@ -22,6 +24,7 @@ fn frame(number: u64, light: i32, thing: Option<(usize, usize)>) -> Frame {
         uuid: Uuid::nil(),
         name: "Test".into(),
         source_type: SourceType::File,
+        customer: None,
     };
     let mut luma = Vec::with_capacity(WIDTH * HEIGHT);
     for y in 0..HEIGHT {
@@ -34,8 +37,7 @@ fn frame(number: u64, light: i32, thing: Option<(usize, usize)>) -> Frame {
             luma.push((value + noise).clamp(0, 255) as u8);
         }
     }
-    let start = Captured::now();
-    let captured = start.after(Duration::from_millis(200 * number));
+    let captured = START.after(Duration::from_millis(200 * number));
     let chroma = vec![128; WIDTH / 2 * (HEIGHT / 2)];
     Frame::new(Arc::new(camera), number, captured, (WIDTH, HEIGHT), [luma, chroma.clone(), chroma])
         .expect("planes fit")

@@ -1,7 +1,5 @@
 //! Frames and pictures as JPEG.
 
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-
 use super::rgb::{Area, Resizer, RgbImage, frame_to_rgb};
 use crate::model::Frame;
 
@@ -32,9 +30,5 @@ pub fn encode_rgb(rgb: &RgbImage, quality: u8) -> Result<Vec<u8>, JpegError> {
     let fail = |reason: String| JpegError { width: rgb.width, height: rgb.height, reason };
     let side = |side: usize| u16::try_from(side).map_err(|_| fail("a side is over 65535 pixels".into()));
     let (width, height) = (side(rgb.width)?, side(rgb.height)?);
-    let mut jpeg = Vec::with_capacity(rgb.data.len() / 12);
-    let mut encoder = Encoder::new(&mut jpeg, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.encode(&rgb.data, width, height, ColorType::Rgb).map_err(|error| fail(error.to_string()))?;
-    Ok(jpeg)
+    porchlight_kernels::encode_jpeg(&rgb.data, width, height, quality).map_err(fail)
 }

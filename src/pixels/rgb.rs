@@ -1,8 +1,6 @@
 //! I420 to RGB, and RGB to another size.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
+use porchlight_kernels::Method;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 use crate::model::{Frame, Rect};
@@ -87,12 +85,9 @@ pub fn frame_to_rgb(frame: &Frame, area: Area, out: &mut RgbImage) -> Area {
 }
 
 /// Resizes RGB pictures, keeping its buffers.
-///
-/// Uses the typed interface of the library throughout: the other one compiles every pixel type and instruction set into this
-/// crate, which takes minutes.
 #[derive(Debug, Default)]
 pub struct Resizer {
-    inner: fast_image_resize::Resizer,
+    inner: porchlight_kernels::Resizer,
     scaled: Vec<u8>,
 }
 
@@ -108,7 +103,7 @@ impl Resizer {
     ) {
         let same_size = (source.width, source.height) == (width, height);
         if !same_size {
-            self.resize(source, (width, height), ResizeAlg::Interpolation(FilterType::Bilinear));
+            self.resize(source, (width, height), Method::Linear);
         }
         let scaled = if same_size { &source.data } else { &self.scaled };
         for (from, to) in scaled.chunks_exact(width * 3).zip(canvas.chunks_exact_mut(canvas_width * 3)) {
@@ -119,18 +114,12 @@ impl Resizer {
     /// Smoothly down (or up) to `width` x `height`, for people.
     #[must_use]
     pub fn smooth(&mut self, source: &RgbImage, (width, height): (usize, usize)) -> RgbImage {
-        self.resize(source, (width, height), ResizeAlg::Convolution(FilterType::Bilinear));
+        self.resize(source, (width, height), Method::Smooth);
         RgbImage { width, height, data: std::mem::take(&mut self.scaled) }
     }
 
-    fn resize(&mut self, source: &RgbImage, (width, height): (usize, usize), algorithm: ResizeAlg) {
-        let view =
-            TypedImageRef::<U8x3>::from_buffer(source.width as u32, source.height as u32, &source.data)
-                .expect("a picture holds its pixels");
-        self.scaled.resize(width * height * 3, 0);
-        let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut self.scaled)
-            .expect("the buffer was made for this size");
-        let options = ResizeOptions::new().resize_alg(algorithm);
-        self.inner.resize_typed(&view, &mut target, &options).expect("both pictures have a size");
+    fn resize(&mut self, source: &RgbImage, target_size: (usize, usize), method: Method) {
+        let source_size = (source.width, source.height);
+        self.inner.resize(&source.data, source_size, &mut self.scaled, target_size, method);
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::{broadcast, watch};
 
 use crate::config::{Config, RuleConfig};
-use crate::model::{DwellMark, Event, NewEvent, Picture, UtcMillis};
+use crate::model::{DwellMark, Event, NewEvent, Picture, PlannedDelivery, UtcMillis};
+pub use crate::rules::{Explanation, Reason, RuleDecision, Skip};
 use crate::rules::{Memory, Plan, Rules, rehearsal};
 use crate::store::{Receipt, StoreError, StoreHandle};
 
@@ -16,6 +17,15 @@ use crate::store::{Receipt, StoreError, StoreHandle};
 const LIVE: usize = 256;
 /// Alerts of which the rules know after a restart that they were told.
 pub const REMEMBERED: usize = Memory::ALERTS;
+
+/// An event that somebody else reports.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// What happened.
+    pub event: Event,
+    /// What the reporter calls it. A second one of the same name is not published.
+    pub key: Option<String>,
+}
 
 /// Publishes events. Clones share everything.
 #[derive(Debug, Clone)]
@@ -52,21 +62,31 @@ impl Publisher {
         Ok(receipt)
     }
 
+    /// Several at once, all of them or none. The receipts come in their order.
+    pub async fn publish_all(&self, reported: Vec<Reported>) -> Result<Vec<Receipt>, StoreError> {
+        let new =
+            reported.into_iter().map(|Reported { event, key }| NewEvent { key, ..self.plan(event, None) });
+        let receipts = self.0.store.commit_all(new.collect()).await?;
+        receipts.iter().for_each(|receipt| self.announce(receipt));
+        Ok(receipts)
+    }
+
+    /// Tells those who listen right now once more of an event that they heard of.
+    pub fn repeat(&self, event: Event) {
+        // Fails when nobody listens, which is fine.
+        let _ = self.0.live.send(Arc::new(event));
+    }
+
     /// Tells the webhooks of a rule about a made-up event, marked as a test; nobody else is told, and the rule's memory stays.
     pub async fn rehearse(&self, rule: &RuleConfig, config: &Config) -> Result<Receipt, StoreError> {
         let event = rehearsal(rule, &config.cameras, UtcMillis::now());
         let deliveries = self.rules().rehearse(rule);
-        self.commit(NewEvent { event, deliveries, picture: None, alerts: Vec::new() }).await
+        self.commit(NewEvent { event, deliveries, picture: None, key: None, alerts: Vec::new() }).await
     }
 
     /// The rules know again what they told: the newest [`REMEMBERED`] alerts.
     pub fn remember(&self, alerts: &[Event]) {
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = Memory::restored(alerts);
-    }
-
-    /// From now on the rules and subscriptions of this configuration decide.
-    pub fn configure(&self, config: &Config) {
-        self.set_rules(Rules::new(config));
     }
 
     /// From now on these rules decide. What has fired stays known.
@@ -96,8 +116,16 @@ impl Publisher {
     fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
         let rules = self.rules();
         let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let Plan { deliveries, alerts } = rules.plan(&event, &mut memory);
-        NewEvent { event, deliveries, picture, alerts }
+        let Plan { mut deliveries, mut alerts } = rules.plan(&event, &mut memory);
+        drop(memory);
+        if event.kind.as_str().starts_with("webhook.") {
+            // A webhook is not told of its own failures: it would not take the news either.
+            let about = event.data.get("webhook_id").and_then(serde_json::Value::as_str);
+            let other = |planned: &PlannedDelivery| Some(planned.webhook.as_str()) != about;
+            deliveries.retain(other);
+            alerts.iter_mut().for_each(|alert| alert.deliveries.retain(other));
+        }
+        NewEvent { event, deliveries, picture, key: None, alerts }
     }
 
     async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {
@@ -108,9 +136,6 @@ impl Publisher {
 
     fn announce(&self, receipt: &Receipt) {
         let own = (!receipt.duplicate).then_some(&receipt.event);
-        for event in own.into_iter().chain(&receipt.alerts) {
-            // Fails when nobody listens, which is fine.
-            let _ = self.0.live.send(Arc::new(event.clone()));
-        }
+        own.into_iter().chain(&receipt.alerts).for_each(|event| self.repeat(event.clone()));
     }
 }

@@ -8,13 +8,14 @@ use super::schedule;
 use crate::config::{Conditions, RuleConditions, RuleConfig};
 use crate::model::{Direction, Dwell, Event, EventType, Match, RecognitionStatus};
 
-/// What a rule makes of a state of an event: it fires, or the first thing that speaks against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a rule makes of a state of an event: the first thing that speaks against it, in the order in which they are looked at; or it
+/// fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// All conditions hold.
-    Fires,
     /// It is switched off.
     Disabled,
+    /// It is about the things of another customer.
+    TenantMismatch,
     /// The event is an alert itself.
     IsAlert,
     /// Another type of event.
@@ -51,6 +52,8 @@ pub enum Reason {
     AlreadyFired,
     /// It has fired a short time ago.
     Cooldown,
+    /// All conditions hold.
+    Fires,
 }
 
 impl Reason {
@@ -60,6 +63,7 @@ impl Reason {
         match self {
             Self::Fires => "fires",
             Self::Disabled => "disabled",
+            Self::TenantMismatch => "tenant_mismatch",
             Self::IsAlert => "is_alert",
             Self::EventType => "event_type",
             Self::State => "state",
@@ -87,6 +91,9 @@ pub(super) fn refusal(rule: &RuleConfig, event: &Event) -> Option<Reason> {
     if !rule.enabled {
         return Some(Reason::Disabled);
     }
+    if rule.customer.is_some() && rule.customer != event.customer {
+        return Some(Reason::TenantMismatch);
+    }
     let unmet = CONDITIONS.iter().find(|(holds, _)| !holds(&rule.when, event));
     unmet.map(|(_, reason)| *reason)
 }
@@ -100,7 +107,7 @@ const CONDITIONS: [(Condition, Reason); 16] = [
     (|when, event| camera(&when.common, event), Reason::Camera),
     (|when, event| label(&when.common, event), Reason::Label),
     (class, Reason::Class),
-    (|when, event| event.top_score.is_none_or(|score| score >= when.common.min_score), Reason::Score),
+    (|when, event| score(&when.common, event), Reason::Score),
     (anomaly, Reason::Anomaly),
     (|when, event| any_of(&when.zones, &event.zones.current), Reason::Zone),
     (|when, event| any_of(&when.zones_entered, &event.zones.entered), Reason::ZoneEntered),
@@ -112,33 +119,35 @@ const CONDITIONS: [(Condition, Reason); 16] = [
     (|when, event| schedule::contains(&when.schedule, event.occurred_at), Reason::Schedule),
 ];
 
-/// Whether a subscription is about a state of an event.
-pub(super) fn wants(when: &Conditions, event: &Event) -> bool {
-    event_type(when, event)
-        && when.states.contains(&event.state)
-        && camera(when, event)
-        && label(when, event)
-        && event.top_score.is_none_or(|score| score >= when.min_score)
+/// What cameras see: what is meant where no types are named.
+const SEEN: [&str; 5] = ["object.*", "motion.*", "face.*", "stranger.*", "attendance.*"];
+
+pub(super) fn event_type(when: &Conditions, event: &Event) -> bool {
+    match when.event_types.is_empty() {
+        true => event.kind == EventType::ALERT_TRIGGERED || SEEN.iter().any(|pattern| event.kind.is(pattern)),
+        false => when.event_types.iter().any(|pattern| event.kind.is(pattern)),
+    }
 }
 
-/// Whether a receiver takes an event that a rule has for it.
-pub(super) fn takes(when: &Conditions, event: &Event) -> bool {
-    let alerts = || when.event_types.iter().any(|pattern| EventType::ALERT_TRIGGERED.is(pattern));
-    (event_type(when, event) || alerts()) && camera(when, event) && label(when, event)
+/// Whether alerts are meant.
+pub(super) fn alerts(when: &Conditions) -> bool {
+    let alert = EventType::ALERT_TRIGGERED;
+    when.event_types.is_empty() || when.event_types.iter().any(|pattern| alert.is(pattern))
 }
 
-fn event_type(when: &Conditions, event: &Event) -> bool {
-    when.event_types.iter().any(|pattern| event.kind.is(pattern))
+/// The best one so far, not that of this moment.
+pub(super) fn score(when: &Conditions, event: &Event) -> bool {
+    event.top_score.is_none_or(|score| score >= when.min_score)
 }
 
-fn camera(when: &Conditions, event: &Event) -> bool {
+pub(super) fn camera(when: &Conditions, event: &Event) -> bool {
     let one_of = |slugs: &[crate::model::CameraSlug]| {
         event.camera.as_ref().is_some_and(|camera| slugs.iter().any(|slug| camera.is(slug)))
     };
     when.cameras.is_empty() || one_of(&when.cameras)
 }
 
-fn label(when: &Conditions, event: &Event) -> bool {
+pub(super) fn label(when: &Conditions, event: &Event) -> bool {
     when.labels.is_empty() || event.label.is_some_and(|label| when.labels.contains(&label))
 }
 

@@ -57,7 +57,7 @@ fn told(rules: &Rules, event: &Event) -> Vec<String> {
 
 /// What the only rule makes of an event.
 fn reason(rules: &Rules, event: &Event) -> &'static str {
-    rules.explain(event)[0].reason.as_str()
+    rules.judge(event)[0].reason.as_str()
 }
 
 const HOOKS: &str = "[[webhook]]\nid = \"ha\"\nurl = \"http://ha.local/\"\n[[webhook]]\nid = \"log\"\nurl = \"http://log.local/\"\nstates = [\"start\", \"end\"]\nlabels = [\"vehicle\"]\n";
@@ -85,6 +85,20 @@ fn two_rules_tell_a_webhook_once() {
     let rule = |id: &str| format!("[[rule]]\nid = \"{id}\"\nwebhooks = [\"ha\"]\n");
     let rules = rules(&format!("{HOOKS}{}{}", rule("first"), rule("second")));
     assert_eq!(told(&rules, &event("porch", "person", EventState::Start)), ["ha by First"]);
+}
+
+#[test]
+fn s4_19_a_webhook_of_a_customer_hears_of_this_customers_things_only() {
+    let hook = |id: &str, more: &str| format!("[[webhook]]\nid = \"{id}\"\nurl = \"http://a/\"\n{more}\n");
+    let rule = "[[rule]]\nid = \"all\"\nwebhooks = [\"ruled\"]\n";
+    let (one, two) = (hook("one", "customer = 1"), hook("two", "customer = \"2\""));
+    let rules = rules(&format!("{}{one}{two}{}{rule}", hook("house", ""), hook("ruled", "customer = \"2\"")));
+    let mut event = event("porch", "person", EventState::Start);
+    assert_eq!(told(&rules, &event), ["house by House"], "the event of nobody in particular");
+    event.customer = Some("1".to_owned());
+    assert_eq!(told(&rules, &event), ["house by House", "one by One"]);
+    event.customer = Some("2".to_owned());
+    assert_eq!(told(&rules, &event), ["ruled by All", "house by House", "two by Two"]);
 }
 
 #[test]

@@ -1,13 +1,12 @@
-//! What goes into a transaction: one state of an event with its messages, or the result of a request.
+//! What goes into a transaction when something happened: one state of an event with its messages.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::pictures::Written;
-use super::rows;
-use crate::model::{
-    Attempt, DeliveryId, DeliveryStatus, Event, EventId, NewAlert, PlannedDelivery, Thumbnail, UtcMillis,
-    WebhookId,
-};
+use super::queue::{self, Queued};
+use super::signals::Signals;
+use super::{alerts, rows};
+use crate::model::{Event, EventId, NewAlert, PlannedDelivery, Thumbnail, UtcMillis};
 
 /// The answer to a commit: the state as it is on the disk.
 #[derive(Debug, Clone)]
@@ -22,40 +21,13 @@ pub struct Receipt {
     pub alerts: Vec<Event>,
 }
 
-/// What follows from a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done.
-    Delivered,
-    /// Again at that time.
-    Retry(UtcMillis),
-    /// Given up.
-    Failed,
-}
-
-impl Outcome {
-    fn status(self) -> DeliveryStatus {
-        match self {
-            Self::Delivered => DeliveryStatus::Success,
-            Self::Retry(_) => DeliveryStatus::Retrying,
-            Self::Failed => DeliveryStatus::Failed,
-        }
-    }
-
-    fn next_at(self) -> Option<i64> {
-        match self {
-            Self::Retry(at) => Some(at.0),
-            Self::Delivered | Self::Failed => None,
-        }
-    }
-}
-
 /// A state whose picture is on the disk already.
 #[derive(Debug)]
 pub(super) struct PreparedEvent {
     pub(super) event: Event,
     pub(super) deliveries: Vec<PlannedDelivery>,
     pub(super) picture: Option<Written>,
+    pub(super) key: Option<String>,
     pub(super) alerts: Vec<NewAlert>,
 }
 
@@ -67,6 +39,8 @@ pub(super) struct Inserted {
     pub(super) obsolete: Option<String>,
     /// Growth of all pictures together.
     pub(super) picture_bytes: i64,
+    /// What was queued.
+    pub(super) queued: Queued,
 }
 
 pub(super) fn is_known(connection: &Connection, event: EventId, seq: u32) -> rusqlite::Result<bool> {
@@ -74,11 +48,18 @@ pub(super) fn is_known(connection: &Connection, event: EventId, seq: u32) -> rus
     connection.prepare_cached(sql)?.exists(params![event.uuid().into_bytes(), seq])
 }
 
+/// The event that was reported under this key.
+fn event_of(connection: &Connection, key: &str) -> rusqlite::Result<Option<EventId>> {
+    let sql = "SELECT event_id FROM event_key WHERE key = ?1";
+    connection.prepare_cached(sql)?.query_row([key], |row| rows::id(row, 0)).optional()
+}
+
 fn stored(connection: &Connection, event: EventId, seq: u32) -> rusqlite::Result<Option<Event>> {
     let sql = "SELECT body FROM event_state WHERE event_id = ?1 AND seq = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let body: String = statement.query_row(params![event.uuid().into_bytes(), seq], |row| row.get(0))?;
-    Ok(rows::event(&body).ok())
+    let values = params![event.uuid().into_bytes(), seq];
+    let body: Option<String> = statement.query_row(values, |row| row.get(0)).optional()?;
+    Ok(body.and_then(|body| rows::event(&body).ok()))
 }
 
 /// The picture an event has so far.
@@ -102,13 +83,20 @@ fn current(connection: &Connection, event: EventId) -> rusqlite::Result<Option<C
 pub(super) fn insert(
     connection: &Connection,
     new: &PreparedEvent,
+    room: &mut queue::Room,
+    signals: &Signals,
     now: UtcMillis,
 ) -> rusqlite::Result<Inserted> {
     let seq = new.event.seq;
-    if is_known(connection, new.event.id, seq)? {
-        let event = stored(connection, new.event.id, seq)?.unwrap_or_else(|| new.event.clone());
+    let key = new.key.as_deref();
+    let known = match is_known(connection, new.event.id, seq)? {
+        true => Some(new.event.id),
+        false => key.map(|key| event_of(connection, key)).transpose()?.flatten(),
+    };
+    if let Some(known) = known {
+        let event = stored(connection, known, seq)?.unwrap_or_else(|| new.event.clone());
         let receipt = Receipt { event, deliveries: 0, duplicate: true, alerts: Vec::new() };
-        return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0 });
+        return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0, queued: Queued::default() });
     }
     let current = current(connection, new.event.id)?;
     let is_latest = current.as_ref().is_none_or(|current| current.seq < seq);
@@ -122,12 +110,16 @@ pub(super) fn insert(
         (None, old) => (old, None),
     };
     let obsolete = obsolete.filter(|old| picture.as_ref().is_none_or(|kept| kept.path != old.path));
-    let mut deliveries = write(connection, &event, picture.as_ref(), &new.deliveries, now)?;
+    let mut queued = write(connection, &event, picture.as_ref(), &new.deliveries, room, signals, now)?;
+    if let Some(key) = key {
+        let sql = "INSERT INTO event_key (key, event_id) VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute(params![key, event.id.uuid().into_bytes()])?;
+    }
     let mut alerts = Vec::new();
     for alert in &new.alerts {
         // It shows the picture of this event, and has none of its own.
         let event = completed(&alert.event, picture.as_ref(), now);
-        deliveries += write(connection, &event, None, &alert.deliveries, now)?;
+        queued.append(write(connection, &event, None, &alert.deliveries, room, signals, now)?);
         alerts.push(event);
     }
 
@@ -135,24 +127,27 @@ pub(super) fn insert(
         picture.as_ref().map_or(0, |picture| i64::try_from(picture.bytes).unwrap_or(i64::MAX))
     };
     let picture_bytes = bytes(&picture) - bytes(&before);
-    let receipt = Receipt { event, deliveries, duplicate: false, alerts };
-    Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes })
+    let receipt = Receipt { event, deliveries: queued.webhooks.len(), duplicate: false, alerts };
+    Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes, queued })
 }
 
-/// One state that is new, with its messages. Returns how many.
+/// One state that is new, with its messages.
 fn write(
     connection: &Connection,
     event: &Event,
     picture: Option<&Written>,
     deliveries: &[PlannedDelivery],
+    room: &mut queue::Room,
+    signals: &Signals,
     now: UtcMillis,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<Queued> {
     upsert(connection, event, picture, now)?;
-    let id = event.id.uuid().into_bytes();
+    let body = rows::event_json(event);
     connection
         .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id, event.seq, now.0, rows::event_json(event)])?;
-    queue(connection, event, deliveries, now)
+        .execute(params![event.id.uuid().into_bytes(), event.seq, now.0, body])?;
+    alerts::note(connection, event)?;
+    queue::insert(connection, event, body.len(), deliveries, room, signals, now)
 }
 
 /// An event says what its picture's digest is, and has no thumbnail when there is no picture.
@@ -176,11 +171,11 @@ fn upsert(
     now: UtcMillis,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO event (id, type, camera, label, state, seq, occurred_at, recorded_at, \
-                                  picture_path, picture_sha256, picture_bytes) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                                  picture_path, picture_sha256, picture_bytes, customer) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
                ON CONFLICT (id) DO UPDATE SET type = excluded.type, camera = excluded.camera, \
                    label = excluded.label, state = excluded.state, seq = excluded.seq, \
-                   recorded_at = excluded.recorded_at, picture_path = excluded.picture_path, \
+                   recorded_at = excluded.recorded_at, customer = excluded.customer, picture_path = excluded.picture_path, \
                    picture_sha256 = excluded.picture_sha256, picture_bytes = excluded.picture_bytes \
                WHERE excluded.seq > event.seq";
     connection.prepare_cached(sql)?.execute(params![
@@ -195,96 +190,7 @@ fn upsert(
         picture.map(|picture| &picture.path),
         picture.map(|picture| &picture.sha256),
         picture.map(|picture| picture.bytes),
+        event.customer,
     ])?;
-    Ok(())
-}
-
-fn queue(
-    connection: &Connection,
-    event: &Event,
-    deliveries: &[PlannedDelivery],
-    now: UtcMillis,
-) -> rusqlite::Result<usize> {
-    let sql = "INSERT INTO delivery (id, event_id, seq, webhook, rule_id, rule_name, status, created_at, next_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?7) \
-               ON CONFLICT (event_id, seq, webhook) DO NOTHING";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut queued = 0;
-    for planned in deliveries {
-        queued += statement.execute(params![
-            DeliveryId::new(now).uuid().into_bytes(),
-            event.id.uuid().into_bytes(),
-            event.seq,
-            planned.webhook.as_str(),
-            planned.rule.id.into_bytes(),
-            planned.rule.name,
-            now.0,
-        ])?;
-    }
-    Ok(queued)
-}
-
-/// Writes down a request and what follows from it. Returns how many messages ended by it: 1 or 0.
-pub(super) fn finish(
-    connection: &Connection,
-    delivery: DeliveryId,
-    attempt: &Attempt,
-    outcome: Outcome,
-) -> rusqlite::Result<usize> {
-    let id = delivery.uuid().into_bytes();
-    let error = attempt.error_message.as_ref().or(attempt.error_code.as_ref());
-    let sql = "UPDATE delivery SET status = ?2, attempts = ?3, next_at = ?4, last_error = ?5 \
-               WHERE id = ?1 AND next_at IS NOT NULL";
-    let status = outcome.status().as_str();
-    let updated = connection.prepare_cached(sql)?.execute(params![
-        id,
-        status,
-        attempt.number,
-        outcome.next_at(),
-        error
-    ])?;
-    if updated == 0 {
-        return Ok(0);
-    }
-    let sql = "INSERT INTO attempt (delivery_id, number, started_at, duration_ms, status_code, \
-                                    error_code, error_message, response_body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
-    connection.prepare_cached(sql)?.execute(params![
-        id,
-        attempt.number,
-        attempt.started_at.0,
-        i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
-        attempt.status_code,
-        attempt.error_code,
-        attempt.error_message,
-        attempt.response_body,
-    ])?;
-    Ok(usize::from(outcome.next_at().is_none()))
-}
-
-/// Gives up what waits for webhooks that are not in the configuration any more. Returns how many messages.
-pub(super) fn abandon(connection: &Connection, known: &[WebhookId]) -> rusqlite::Result<usize> {
-    let names: Vec<&str> = known.iter().map(WebhookId::as_str).collect();
-    let names = serde_json::to_string(&names).expect("a list of words is JSON");
-    let sql = "UPDATE delivery SET status = 'failed', next_at = NULL, \
-                   last_error = 'the webhook is no longer in the configuration' \
-               WHERE next_at IS NOT NULL AND webhook NOT IN (SELECT value FROM json_each(?1))";
-    connection.execute(sql, [names])
-}
-
-/// Keeps a rule of the API, or forgets it.
-pub(super) fn put_rule(
-    connection: &Connection,
-    id: &WebhookId,
-    spec: Option<&str>,
-    now: UtcMillis,
-) -> rusqlite::Result<()> {
-    match spec {
-        Some(spec) => connection.execute(
-            "INSERT OR REPLACE INTO rule (id, spec, changed_at) VALUES (?1, ?2, ?3)",
-            params![id.as_str(), spec, now.0],
-        )?,
-        None => connection.execute("DELETE FROM rule WHERE id = ?1", [id.as_str()])?,
-    };
     Ok(())
 }

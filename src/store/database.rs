@@ -1,5 +1,6 @@
 //! Opening the database: pragmas, migrations, and the refusal of what a newer program wrote.
 
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,10 +8,15 @@ use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
 use super::StoreError;
+use crate::config::Durability;
 
 /// In order; each is run once. A released file is never edited.
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_events_and_outbox.sql")),
+    M::up(include_str!("migrations/0002_delivery.sql")),
+    M::up(include_str!("migrations/0003_webhooks.sql")),
+    M::up(include_str!("migrations/0004_tokens_and_customers.sql")),
+    M::up(include_str!("migrations/0005_reported_events.sql")),
     M::up(include_str!("migrations/0006_rules.sql")),
 ];
 
@@ -21,19 +27,47 @@ pub(super) const FILE_NAME: &str = "porchlight.db";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The one connection that writes.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_writer(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    keep_private(path)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Takes effect in a new file only, before the first table: pruning can give space back in small steps.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // Strict durability: each commit is on the disk before anybody is told. Group commit pays for it.
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Strict: each commit is on the disk before anybody is told; group commit pays for it. Relaxed: the log is synced when it is
+    // copied to the database, which the writer does every second.
+    let synchronous = match durability {
+        Durability::Strict => "FULL",
+        Durability::Relaxed => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Pages that change often (the outbox) are copied to the database once in 16 MiB of log, not once in 4.
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// The database holds secrets of receivers: nobody else may read it. SQLite gives its log the same mode.
+fn keep_private(path: &Path) -> Result<(), StoreError> {
+    let fail = |source| StoreError::File { path: path.to_owned(), source };
+    let options = std::fs::File::options().create(true).truncate(false).write(true).mode(0o600).clone();
+    let file = options.open(path).map_err(fail)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(fail)
+}
+
+/// A connection that writes beside a running agent: a row now and then, in its turn. The schema is the agent's business.
+pub(super) fn open_second_writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let found = refuse_newer(&connection, path)?;
+    let known = MIGRATIONS.len();
+    if usize::try_from(found).is_ok_and(|found| found < known) {
+        return Err(StoreError::Older { path: path.to_owned(), found, known });
+    }
     Ok(connection)
 }
 
@@ -54,11 +88,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// `rusqlite_migration` keeps the schema version in `user_version`.
-fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+fn refuse_newer(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len();
     if usize::try_from(found).is_ok_and(|found| found <= known) {
-        return Ok(());
+        return Ok(found);
     }
     Err(StoreError::Newer { path: path.to_owned(), found, known })
 }
@@ -77,7 +111,9 @@ mod tests {
         let plain = |sql: String| {
             let uncommented: Vec<&str> =
                 sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
-            uncommented.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+            // `ALTER TABLE` sets its commas and brackets in its own way.
+            let text = uncommented.join(" ").replace([',', '(', ')'], " ");
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         rows.map(|row| row.map(|(name, sql)| (name, plain(sql))).expect("text")).collect()
     }
@@ -85,20 +121,37 @@ mod tests {
     #[test]
     fn migrations_lead_to_the_documented_schema() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let migrated = open_writer(&folder.path().join(FILE_NAME)).expect("a new database");
+        let migrated =
+            open_writer(&folder.path().join(FILE_NAME), Durability::Strict).expect("a new database");
         let documented = Connection::open_in_memory().expect("memory");
         documented.execute_batch(include_str!("schema.sql")).expect("schema.sql is valid");
         assert_eq!(definitions(&migrated), definitions(&documented));
     }
 
     #[test]
+    fn nobody_else_may_read_the_database() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(FILE_NAME);
+        std::fs::write(&path, "").expect("writable");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
+        let connection = open_writer(&path, Durability::Strict).expect("a database");
+        let mode = |name: &str| {
+            let file = std::fs::metadata(folder.path().join(name)).expect("it is there");
+            file.permissions().mode() & 0o777
+        };
+        assert_eq!(mode(FILE_NAME), 0o600);
+        assert_eq!(mode(&format!("{FILE_NAME}-wal")), 0o600);
+        drop(connection);
+    }
+
+    #[test]
     fn a_database_of_a_newer_program_is_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join(FILE_NAME);
-        let newer = open_writer(&path).expect("a new database");
+        let newer = open_writer(&path, Durability::Strict).expect("a new database");
         newer.pragma_update(None, "user_version", 99).expect("writable");
         drop(newer);
-        for error in [open_writer(&path).err(), open_reader(&path).err()] {
+        for error in [open_writer(&path, Durability::Strict).err(), open_reader(&path).err()] {
             let message = error.expect("refused").to_string();
             assert!(message.contains("written by a newer version of porchlight (schema 99"), "{message}");
             assert!(message.contains("install that version again, or move the file away"), "{message}");
@@ -108,12 +161,18 @@ mod tests {
     #[test]
     fn commits_reach_the_disk_and_space_can_be_given_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let connection = open_writer(&folder.path().join(FILE_NAME)).expect("a new database");
+        let connection =
+            open_writer(&folder.path().join(FILE_NAME), Durability::Strict).expect("a new database");
         let pragma =
             |name| connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
         assert_eq!(pragma("journal_mode"), Ok("wal".to_owned().into()));
         assert_eq!(pragma("synchronous"), Ok(2.into()));
         assert_eq!(pragma("auto_vacuum"), Ok(2.into()));
         assert_eq!(pragma("foreign_keys"), Ok(1.into()));
+        drop(connection);
+        let relaxed = open_writer(&folder.path().join(FILE_NAME), Durability::Relaxed).expect("a database");
+        let synchronous: i64 =
+            relaxed.pragma_query_value(None, "synchronous", |row| row.get(0)).expect("set");
+        assert_eq!(synchronous, 1);
     }
 }

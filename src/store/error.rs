@@ -53,6 +53,22 @@ pub enum StoreError {
     /// A row that this program did not write.
     #[error("the database holds a row that makes no sense: {0}")]
     Row(String),
+    /// The running agent is older than this program.
+    #[error(
+        "the database `{path}` is of an older version (schema {found}, this program knows {known}); \
+         restart the agent with this version first"
+    )]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The latest this program knows.
+        known: usize,
+    },
+    /// The system has no randomness to give.
+    #[error("cannot get random bytes: {0}")]
+    Random(String),
     /// The writer has ended, as on shutdown.
     #[error("the store has ended")]
     Gone,

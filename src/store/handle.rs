@@ -1,6 +1,5 @@
 //! How the others reach the store: open it once, clone the handle, send commands, look at the queue.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +8,15 @@ use std::thread::JoinHandle;
 use rustix::fs::FlockOperation;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::commit::{Outcome, Receipt};
-use super::writer::{Command, Writer};
+use super::command::Command;
+use super::commit::Receipt;
+use super::queue::Finished;
+use super::signals::{Rings, Signals};
+use super::steer::{Steer, Steered};
+use super::writer::Writer;
 use super::{Reader, StoreError, database};
 use crate::config;
-use crate::model::{Attempt, DeliveryId, DueDelivery, NewEvent, UtcMillis, WebhookId};
+use crate::model::{DeliveryId, EventId, NewEvent, WebhookId, WebhookState};
 use crate::telemetry::Telemetry;
 
 /// Commands that wait while a commit runs. When it is full the sender waits: from here on nothing is dropped.
@@ -38,14 +41,13 @@ impl Store {
         std::fs::create_dir_all(data_dir)
             .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
         let lock = lock(data_dir)?;
-        let connection = database::open_writer(&data_dir.join(database::FILE_NAME))?;
+        let connection = database::open_writer(&data_dir.join(database::FILE_NAME), limits.durability)?;
         let reader = Reader::open(data_dir)?;
         // A connection of its own, so that a long list of the API does not delay the next request to a receiver.
         let queue = Reader::open(data_dir)?;
-        let wake = Arc::new(Notify::new());
+        let signals = Signals::default();
         let (commands, received) = mpsc::channel(QUEUE);
-        let writer =
-            Writer::new(connection, data_dir, limits.clone(), telemetry, received, Arc::clone(&wake))?;
+        let writer = Writer::new(connection, data_dir, limits.clone(), telemetry, received, signals.clone())?;
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
@@ -53,12 +55,12 @@ impl Store {
                 writer.run()
             })
             .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
-        Ok((StoreHandle { commands, queue, wake }, reader, thread))
+        Ok((StoreHandle { commands, queue, signals }, reader, thread))
     }
 }
 
 /// Two agents on one data folder would send everything twice. The lock goes with the process, however it ends.
-fn lock(data_dir: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
     let path = data_dir.join("porchlight.lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|source| StoreError::File { path, source })?;
@@ -72,34 +74,48 @@ fn lock(data_dir: &Path) -> Result<File, StoreError> {
 pub struct StoreHandle {
     commands: mpsc::Sender<Command>,
     queue: Reader,
-    wake: Arc<Notify>,
+    signals: Signals,
 }
 
 impl StoreHandle {
     /// Commits one state of an event with its messages. Answers once it is on the disk; waits while the disk is full.
     pub async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {
+        self.commit_all(vec![new]).await?.pop().ok_or(StoreError::Gone)
+    }
+
+    /// The same for several, all of them or none. The receipts come in their order.
+    pub async fn commit_all(&self, new: Vec<NewEvent>) -> Result<Vec<Receipt>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Commit { new: Box::new(new), reply }).await?;
+        self.send(Command::Commit { new, reply }).await?;
         answer.await.map_err(|_| StoreError::Gone)
     }
 
-    /// The same for threads. Must not be called from a task.
+    /// [`Self::commit`] for threads. Must not be called from a task.
     pub fn commit_blocking(&self, new: NewEvent) -> Result<Receipt, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Commit { new: Box::new(new), reply };
+        let command = Command::Commit { new: vec![new], reply };
         self.commands.blocking_send(command).map_err(|_| StoreError::Gone)?;
-        answer.blocking_recv().map_err(|_| StoreError::Gone)
+        answer.blocking_recv().ok().and_then(|mut receipts| receipts.pop()).ok_or(StoreError::Gone)
     }
 
-    /// Writes down a request and what follows from it.
-    pub async fn finish_attempt(
-        &self,
-        delivery: DeliveryId,
-        attempt: Attempt,
-        outcome: Outcome,
-    ) -> Result<(), StoreError> {
+    /// Writes down what became of messages, all in one transaction.
+    pub async fn finish(&self, finished: Vec<Finished>) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Finish { delivery, attempt: Box::new(attempt), outcome, reply }).await?;
+        self.send(Command::Finish { finished, reply }).await?;
+        answer.await.map_err(|_| StoreError::Gone)
+    }
+
+    /// Changes the outbox by hand.
+    pub async fn steer(&self, steer: Steer) -> Result<Steered, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Steer { steer, reply }).await?;
+        answer.await.map_err(|_| StoreError::Gone)
+    }
+
+    /// Writes down what is remembered about sending to webhooks.
+    pub async fn save_states(&self, states: Vec<(WebhookId, WebhookState)>) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Save { states, reply }).await?;
         answer.await.map_err(|_| StoreError::Gone)
     }
 
@@ -110,37 +126,44 @@ impl StoreHandle {
         answer.await.map_err(|_| StoreError::Gone)
     }
 
-    /// Keeps a rule of the API as it was sent, or forgets it.
-    pub async fn put_rule(&self, id: WebhookId, spec: Option<String>) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Rule { id, spec, reply }).await?;
-        answer.await.map_err(|_| StoreError::Gone)
-    }
-
-    /// Rung after each commit that queued messages. Holds one ring while nobody waits, so none is missed; for one listener.
+    /// Rung when the queue has changed; [`Self::rings`] says how. Holds one ring while nobody waits, so none is missed; for one
+    /// listener.
     #[must_use]
     pub fn wake_up(&self) -> Arc<Notify> {
-        Arc::clone(&self.wake)
+        self.signals.wake()
     }
 
-    /// Messages to `webhook` that are due at `now`, longest waiting first, without those `in_flight`. A short read, not for the
-    /// middle of a task: call it through `spawn_blocking`.
-    pub fn due(
-        &self,
-        webhook: &WebhookId,
-        now: UtcMillis,
-        limit: usize,
-        in_flight: &HashSet<DeliveryId>,
-    ) -> Result<Vec<DueDelivery>, StoreError> {
-        self.queue.due(webhook, now, limit, in_flight)
+    /// What has happened to the queue since this was asked last.
+    #[must_use]
+    pub fn rings(&self) -> Rings {
+        self.signals.take()
     }
 
-    /// When the next message to `webhook` that is not due at `now` will be. A short read, as [`Self::due`].
-    pub fn next_due_at(&self, webhook: &WebhookId, now: UtcMillis) -> Result<Option<UtcMillis>, StoreError> {
-        self.queue.next_due_at(webhook, now)
+    /// Takes messages of a webhook to work on them: all of them or none. None when one is taken already, or was changed by hand
+    /// since the queue was read. Held in memory until [`Self::release`].
+    #[must_use]
+    pub fn lease(&self, webhook: &WebhookId, ids: &[DeliveryId]) -> bool {
+        self.signals.lease(webhook, ids)
     }
 
-    async fn send(&self, command: Command) -> Result<(), StoreError> {
+    /// Gives messages back.
+    pub fn release(&self, ids: &[DeliveryId]) {
+        self.signals.release(ids);
+    }
+
+    /// Reads beside the API, so that a long list does not delay the next request to a receiver. Short reads, not for the middle of a
+    /// task: call it through `spawn_blocking`.
+    #[must_use]
+    pub fn queue(&self) -> &Reader {
+        &self.queue
+    }
+
+    /// The picture of an event, if it has one still. Reads a file.
+    pub fn picture_content(&self, event: EventId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.queue.picture_content(event)
+    }
+
+    pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {
         self.commands.send(command).await.map_err(|_| StoreError::Gone)
     }
 }

@@ -73,6 +73,12 @@ mod tests {
             pictures_keep: 14 * DAY,
             max_pictures_bytes: 100,
             min_free_bytes: 0,
+            durability: config::Durability::Strict,
+            queue: config::QueueLimits {
+                max_rows: 10,
+                max_bytes: 10_000,
+                when_full: config::QueueFull::Reject,
+            },
         }
     }
 

@@ -17,7 +17,8 @@ CREATE TABLE event (
   recorded_at    INTEGER NOT NULL,  -- of the last state: when it was committed; retention counts from here
   picture_path   TEXT,              -- below the data folder; null: never had one, or it made room
   picture_sha256 TEXT,              -- lower-case hex
-  picture_bytes  INTEGER
+  picture_bytes  INTEGER,
+  customer       TEXT               -- whose: of its camera, or of whoever brought it in; null: nobody's in particular
 ) STRICT, WITHOUT ROWID;
 
 -- Every state of an event. `body` is the JSON of model::Event with recorded_at and the picture's digest filled in; messages
@@ -43,12 +44,20 @@ CREATE TABLE delivery (
   created_at INTEGER NOT NULL,      -- the time of the alert
   next_at    INTEGER,               -- when the next request is due; null once it is over
   last_error TEXT,
+  error_code TEXT,                  -- the same for machines
+  trigger TEXT NOT NULL DEFAULT 'event',  -- event, test, manual, replay
+  forgiven INTEGER NOT NULL DEFAULT 0,    -- requests before somebody granted a new schedule
+  hold_until INTEGER,               -- not before, without losing its place: for webhooks that keep an order
+  batch BLOB,                       -- the request it belongs to, once that has failed: it is repeated as it was
+  primary_error TEXT,               -- what the webhook's own address ran into: it is the fallback's turn
+  bytes INTEGER NOT NULL DEFAULT 0, -- of the state's body: what the queue holds
   UNIQUE (event_id, seq, webhook),  -- a webhook hears of each state once, however many rules say so
   CHECK ((next_at IS NOT NULL) = (status IN ('pending', 'retrying')))
 ) STRICT, WITHOUT ROWID;
 
--- What is to be sent, next first. Holds live messages only, so it stays small.
-CREATE INDEX delivery_due ON delivery (webhook, next_at) WHERE next_at IS NOT NULL;
+-- What is to be sent, next first. Holds live messages only, so it stays small. With the bytes, the size of the queue is known
+-- without a look at the table.
+CREATE INDEX delivery_due ON delivery (webhook, next_at, id, bytes) WHERE next_at IS NOT NULL;
 
 -- Every request that was made.
 CREATE TABLE attempt (
@@ -60,6 +69,8 @@ CREATE TABLE attempt (
   error_code    TEXT,               -- for machines: timeout, connection_refused, …
   error_message TEXT,               -- for people
   response_body TEXT,               -- the beginning of an error's answer, at most 4 KiB
+  trigger TEXT NOT NULL DEFAULT 'event',
+  fallback INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
 
@@ -69,6 +80,73 @@ CREATE INDEX alert ON event (id) WHERE type = 'alert.triggered';
 -- Rules made through the API; those of the file are not here.
 CREATE TABLE rule (
   id         TEXT    PRIMARY KEY NOT NULL,
-  spec       TEXT    NOT NULL,      -- JSON as it was sent; may hold secrets of its actions
-  changed_at INTEGER NOT NULL
+  spec       TEXT    NOT NULL,  -- JSON as it was given, with the secrets of its actions
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What was given up, as it would have been sent. Goes with its message, when somebody deletes it, or when it is sent again.
+CREATE TABLE dead_letter (
+  delivery_id    BLOB    PRIMARY KEY NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
+  webhook        TEXT    NOT NULL,
+  url            TEXT    NOT NULL,  -- path and query masked
+  payload        TEXT,              -- null: none, or no text
+  reason         TEXT    NOT NULL,  -- exhausted, permanent, gone, expired, …
+  error          TEXT    NOT NULL,
+  error_code     TEXT,
+  primary_error  TEXT,
+  fallback_error TEXT,
+  failed_at      INTEGER NOT NULL,
+  attempts       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is remembered about sending to a webhook. The numbers are written once a minute, so a kill may cost a minute of them.
+CREATE TABLE webhook_state (
+  webhook               TEXT    PRIMARY KEY NOT NULL,
+  failing_since         INTEGER,    -- no request has succeeded since
+  disabled_at           INTEGER,    -- sending was ended by the agent ...
+  disabled_reason       TEXT,       -- ... and why
+  total_sent            INTEGER NOT NULL,
+  successful_deliveries INTEGER NOT NULL,
+  failed_deliveries     INTEGER NOT NULL,
+  retry_attempts        INTEGER NOT NULL,
+  answers               INTEGER NOT NULL,
+  answers_ms            INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is known of webhooks besides the file: those made through the API, and the state of all.
+CREATE TABLE webhook (
+  id              TEXT    PRIMARY KEY NOT NULL,
+  spec            TEXT,                        -- JSON as it was given, with secrets; null: the webhook is in the file
+  paused          INTEGER NOT NULL DEFAULT 0,  -- messages are queued and wait
+  created_at      INTEGER NOT NULL,
+  updated_at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What reporters call their events: who reports one twice, reports it once.
+CREATE TABLE event_key (
+  key      TEXT PRIMARY KEY NOT NULL,
+  event_id BLOB NOT NULL REFERENCES event (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX event_key_event ON event_key (event_id);
+
+-- The last word on each infrastructure alert. Goes with the event that said it.
+CREATE TABLE infrastructure_alert (
+  fingerprint TEXT    PRIMARY KEY NOT NULL,
+  status      TEXT    NOT NULL CHECK (status IN ('firing', 'resolved')),
+  starts_at   INTEGER NOT NULL,
+  event_id    BLOB    NOT NULL REFERENCES event (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX infrastructure_alert_event ON infrastructure_alert (event_id);
+
+-- Who may use the API. Of the secret only its SHA-256: it is random and long, so it cannot be guessed from that.
+CREATE TABLE api_token (
+  id           TEXT    PRIMARY KEY NOT NULL,  -- public, part of the token
+  name         TEXT    NOT NULL,
+  hash         BLOB    NOT NULL,
+  scopes       TEXT    NOT NULL,     -- words of read, manage, ingest, admin
+  customer     TEXT,                 -- sees this customer's things only; null: everybody's
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER,
+  expires_at   INTEGER
 ) STRICT, WITHOUT ROWID;

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::*;
 use crate::config;
 use crate::model::{
-    Attempt, CameraRef, DeliveryStatus, Event, EventId, EventState, EventType, Label, NewEvent, Picture,
-    PlannedDelivery, Rect, RuleRef, SourceType, Thumbnail, TrackId, UtcMillis, WebhookId, Zones,
+    Attempt, CameraRef, DeadLetter, DeliveryId, DeliveryStatus, Event, EventId, EventState, EventType, Label,
+    NewEvent, Picture, PlannedDelivery, Rect, RuleRef, SourceType, Thumbnail, TrackId, Trigger, UtcMillis,
+    WebhookId, Zones,
 };
 use crate::telemetry::Telemetry;
 
@@ -103,16 +104,18 @@ fn planned(webhook: &str, rule: &str) -> PlannedDelivery {
 
 fn new(event: &Event, picture: Option<&[u8]>, deliveries: Vec<PlannedDelivery>) -> NewEvent {
     let picture = picture.map(|jpeg| Picture { jpeg: jpeg.into() });
-    NewEvent { event: event.clone(), deliveries, picture, alerts: vec![] }
+    NewEvent { event: event.clone(), deliveries, picture, alerts: vec![], key: None }
 }
 
 fn due(store: &Opened, webhook: &str) -> Vec<crate::model::DueDelivery> {
-    store.handle.due(&hook(webhook), UtcMillis::now(), 100, &HashSet::new()).expect("a due list")
+    store.handle.queue().due(&hook(webhook), UtcMillis::now(), 100, &HashSet::new(), &[]).expect("a due list")
 }
 
 fn attempt(number: u32) -> Attempt {
     Attempt {
         number,
+        trigger: Trigger::Event,
+        fallback: false,
         started_at: UtcMillis::now(),
         duration: Duration::from_millis(12),
         status_code: Some(500),
@@ -219,6 +222,25 @@ fn without_room_an_event_goes_without_its_picture() {
     store.close();
 }
 
+fn letter() -> Box<DeadLetter> {
+    let at = UtcMillis::now();
+    Box::new(DeadLetter {
+        delivery: DeliveryId::new(at),
+        event_id: EventId::new(at),
+        event_type: "object.detected".to_owned(),
+        webhook: hook("c"),
+        url: "http://10.0.0.5/***".to_owned(),
+        payload: None,
+        reason: "permanent".to_owned(),
+        error: "HTTP 500".to_owned(),
+        error_code: None,
+        primary_error: None,
+        fallback_error: None,
+        failed_at: at,
+        attempts: 1,
+    })
+}
+
 #[test]
 fn a_message_is_due_until_it_is_delivered_or_given_up() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -230,12 +252,19 @@ fn a_message_is_due_until_it_is_delivered_or_given_up() {
     let later = UtcMillis::now().after(Duration::from_secs(60));
     for (webhook, outcome, status) in [
         ("a", Outcome::Delivered, DeliveryStatus::Success),
-        ("b", Outcome::Retry(later), DeliveryStatus::Retrying),
-        ("c", Outcome::Failed, DeliveryStatus::Failed),
+        ("b", Outcome::Retry { at: later, in_order: false, batch: None }, DeliveryStatus::Retrying),
+        ("c", Outcome::Failed(letter()), DeliveryStatus::Failed),
     ] {
         let waiting = due(&store, webhook).remove(0).delivery;
         assert_eq!(waiting.status, DeliveryStatus::Pending);
-        runtime.block_on(store.handle.finish_attempt(waiting.id, attempt(1), outcome)).expect("written");
+        let outcome = match outcome {
+            Outcome::Failed(letter) => {
+                Outcome::Failed(Box::new(DeadLetter { delivery: waiting.id, ..*letter }))
+            }
+            Outcome::Delivered | Outcome::Retry { .. } | Outcome::Fallback => outcome,
+        };
+        let finished = Finished { delivery: waiting.id, attempt: Some(attempt(1)), outcome };
+        runtime.block_on(store.handle.finish(vec![finished])).expect("written");
         assert!(due(&store, webhook).is_empty());
         let done = store.reader.delivery(waiting.id).expect("readable").expect("there");
         assert_eq!((done.status, done.attempts), (status, 1));
@@ -243,9 +272,12 @@ fn a_message_is_due_until_it_is_delivered_or_given_up() {
         assert_eq!(store.reader.attempts(waiting.id).expect("readable").len(), 1);
     }
     assert_eq!(store.telemetry.metrics.delivery_queue_depth.get(), 1);
-    let next = store.handle.next_due_at(&hook("b"), UtcMillis::now()).expect("readable");
+    let next = store.handle.queue().next_due_at(&hook("b"), UtcMillis::now()).expect("readable");
     assert_eq!(next, Some(later));
-    assert_eq!(store.handle.due(&hook("b"), later, 1, &HashSet::new()).expect("readable").len(), 1);
+    assert_eq!(
+        store.handle.queue().due(&hook("b"), later, 1, &HashSet::new(), &[]).expect("readable").len(),
+        1
+    );
     let counts = store.reader.delivery_counts().expect("readable");
     assert_eq!(counts[1], (hook("b"), DeliveryStatus::Retrying, 1));
     store.close();

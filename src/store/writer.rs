@@ -6,15 +6,21 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::StoreError;
-use super::commit::{self, Inserted, Outcome, PreparedEvent, Receipt};
+use super::command::{Command, Done, Job, prepare};
+use super::commit::{self, Inserted};
 use super::error::passes_by_itself;
 use super::pictures::Pictures;
 use super::prune::Walk;
-use crate::config;
-use crate::model::{Attempt, DeliveryId, NewEvent, UtcMillis, WebhookId};
+use super::queue::{self, Room};
+use super::rules;
+use super::signals::Signals;
+use super::steer;
+use super::webhooks;
+use crate::config::{self, Durability};
+use crate::model::{UtcMillis, WebhookId};
 use crate::telemetry::{Stage, Telemetry, Worker};
 
 /// Commands in one transaction. The cost of a row is flat from about a hundred on.
@@ -23,35 +29,10 @@ const MAX_GROUP: usize = 256;
 const MAX_GROUP_TIME: Duration = Duration::from_millis(2);
 /// Between two walks for what is too old or too much.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+/// Between two syncs with relaxed durability.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two tries while the disk is full or fails.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-
-/// What others ask of the writer.
-#[derive(Debug)]
-pub(super) enum Command {
-    Commit { new: Box<NewEvent>, reply: oneshot::Sender<Receipt> },
-    Finish { delivery: DeliveryId, attempt: Box<Attempt>, outcome: Outcome, reply: oneshot::Sender<()> },
-    Abandon { known: Vec<WebhookId>, reply: oneshot::Sender<usize> },
-    Rule { id: WebhookId, spec: Option<String>, reply: oneshot::Sender<()> },
-}
-
-/// A command whose picture is written.
-#[derive(Debug)]
-enum Job {
-    Commit(Box<PreparedEvent>, oneshot::Sender<Receipt>),
-    Finish(DeliveryId, Box<Attempt>, Outcome, oneshot::Sender<()>),
-    Abandon(Vec<WebhookId>, oneshot::Sender<usize>),
-    Rule(WebhookId, Option<String>, oneshot::Sender<()>),
-}
-
-/// What the transaction did for a job.
-#[derive(Debug)]
-enum Done {
-    Commit(Box<Inserted>),
-    Finish { ended: usize },
-    Abandon { ended: usize },
-    Rule,
-}
 
 /// Owns the connection that writes.
 #[derive(Debug)]
@@ -62,12 +43,18 @@ pub(super) struct Writer {
     telemetry: Arc<Telemetry>,
     worker: Worker,
     commands: mpsc::Receiver<Command>,
-    wake: Arc<Notify>,
+    signals: Signals,
+    room: Room,
+    /// Messages given up since the queue was full first.
+    dropped: u64,
     runtime: Runtime,
     walk: Walk,
     next_tidy: Instant,
     /// Of all pictures together.
     picture_bytes: u64,
+    /// Relaxed durability: something is committed that a power cut would cost.
+    unsynced: bool,
+    synced_at: Instant,
 }
 
 impl Writer {
@@ -77,7 +64,7 @@ impl Writer {
         limits: config::Store,
         telemetry: Arc<Telemetry>,
         commands: mpsc::Receiver<Command>,
-        wake: Arc<Notify>,
+        signals: Signals,
     ) -> Result<Self, StoreError> {
         let pictures = Pictures::open(data_dir, limits.min_free_bytes, Arc::clone(&telemetry))?;
         let swept = sweep(&connection, &pictures)?;
@@ -86,8 +73,8 @@ impl Writer {
         }
         let sum = "SELECT coalesce(sum(picture_bytes), 0) FROM event";
         let picture_bytes = connection.query_row(sum, [], |row| row.get(0))?;
-        let live = "SELECT count(*) FROM delivery WHERE next_at IS NOT NULL";
-        telemetry.metrics.delivery_queue_depth.set(connection.query_row(live, [], |row| row.get(0))?);
+        let room = Room::read(&connection, limits.queue)?;
+        telemetry.metrics.delivery_queue_depth.set(i64::try_from(room.rows).unwrap_or(i64::MAX));
         // Only for waiting with a time limit; nothing is spawned on it.
         let runtime = Builder::new_current_thread()
             .enable_time()
@@ -102,11 +89,15 @@ impl Writer {
             telemetry,
             worker,
             commands,
-            wake,
+            signals,
+            room,
+            dropped: 0,
             runtime,
             walk: Walk::default(),
             next_tidy,
             picture_bytes,
+            unsynced: false,
+            synced_at: next_tidy,
         };
         writer.show_picture_bytes();
         Ok(writer)
@@ -116,6 +107,7 @@ impl Writer {
     pub(super) fn run(mut self) -> Result<(), StoreError> {
         loop {
             let wait = self.next_tidy.saturating_duration_since(Instant::now());
+            let wait = if self.unsynced { wait.min(CHECKPOINT_INTERVAL) } else { wait };
             let next = async { tokio::time::timeout(wait, self.commands.recv()).await };
             match self.runtime.block_on(next) {
                 Ok(Some(first)) => {
@@ -123,12 +115,23 @@ impl Writer {
                     self.commit(group)?;
                 }
                 Ok(None) => break,
-                Err(_) => self.tidy()?,
+                Err(_) if self.next_tidy <= Instant::now() => self.tidy()?,
+                Err(_) => {}
             }
+            self.checkpoint();
         }
         // Leaves one file instead of three. Not needed: the next start reads the log.
         let _ = self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
         Ok(())
+    }
+
+    /// Relaxed durability: what was committed is synced about once a second.
+    fn checkpoint(&mut self) {
+        if self.unsynced && self.synced_at.elapsed() >= CHECKPOINT_INTERVAL {
+            // What cannot be copied now (a reader is in the way, the disk is full) is copied by the next one.
+            let _ = self.connection.pragma_query(None, "wal_checkpoint(PASSIVE)", |_| Ok(()));
+            (self.synced_at, self.unsynced) = (Instant::now(), false);
+        }
     }
 
     fn group(&mut self, first: Command) -> Vec<Command> {
@@ -151,15 +154,34 @@ impl Writer {
             group.into_iter().map(|command| prepare(command, connection, pictures)).collect();
         drop(busy);
         let done = self.until_committed(&jobs)?;
-        let mut queued = false;
+        let depth = i64::try_from(self.room.rows).unwrap_or(i64::MAX);
+        self.telemetry.metrics.delivery_queue_depth.set(depth);
+        let mut changed = Vec::new();
+        let (mut queued, mut dropped) = (Vec::new(), 0);
         for (job, done) in jobs.into_iter().zip(done) {
-            queued |= self.answer(job, done);
+            self.answer(job, done, &mut queued, &mut changed, &mut dropped);
         }
         self.show_picture_bytes();
-        if queued {
-            self.wake.notify_one();
+        if !changed.is_empty() {
+            self.signals.changed(changed);
         }
+        self.signals.queued(queued, dropped);
+        self.say_if_full(dropped);
         Ok(())
+    }
+
+    /// Said on entry and, once there is room again, on recovery.
+    fn say_if_full(&mut self, dropped: u64) {
+        if dropped > 0 && self.dropped == 0 {
+            let (rows, bytes) = (self.room.rows, self.room.bytes);
+            tracing::error!(rows, bytes, "the queue is full: messages are given up");
+        }
+        let below = self.room.rows < self.room.limits.max_rows / 10 * 9;
+        self.dropped += dropped;
+        if dropped == 0 && self.dropped > 0 && below {
+            tracing::info!(dropped = self.dropped, "the queue has room again");
+            self.dropped = 0;
+        }
     }
 
     /// A full disk or a failing card makes everybody wait. Said on entry and on recovery.
@@ -167,10 +189,13 @@ impl Writer {
         let mut failing_since: Option<Instant> = None;
         loop {
             let busy = self.worker.busy();
-            let result = transaction(&mut self.connection, jobs);
+            let mut room = self.room;
+            let result = transaction(&mut self.connection, jobs, &mut room, &self.signals);
             drop(busy);
             match result {
                 Ok(done) => {
+                    self.room = room;
+                    self.unsynced = self.limits.durability == Durability::Relaxed;
                     self.telemetry.metrics.store_commits.inc();
                     if let Some(since) = failing_since {
                         let seconds = since.elapsed().as_secs();
@@ -190,38 +215,56 @@ impl Writer {
         }
     }
 
-    /// Tells whoever asked. Returns whether messages were queued. Nobody minds if the asker is gone.
-    fn answer(&mut self, job: Job, done: Done) -> bool {
-        let metrics = &self.telemetry.metrics;
+    /// Tells whoever asked. Nobody minds if the asker is gone.
+    fn answer(
+        &mut self,
+        job: Job,
+        done: Done,
+        queued: &mut Vec<WebhookId>,
+        changed: &mut Vec<WebhookId>,
+        dropped: &mut u64,
+    ) {
         match (job, done) {
             (Job::Commit(_, reply), Done::Commit(inserted)) => {
-                let Inserted { receipt, obsolete, picture_bytes } = *inserted;
-                self.picture_bytes = self.picture_bytes.saturating_add_signed(picture_bytes);
-                if let Some(path) = obsolete {
-                    self.pictures.remove(&path);
+                let mut receipts = Vec::with_capacity(inserted.len());
+                for Inserted { receipt, obsolete, picture_bytes, queued: new } in inserted {
+                    self.picture_bytes = self.picture_bytes.saturating_add_signed(picture_bytes);
+                    if let Some(path) = obsolete {
+                        self.pictures.remove(&path);
+                    }
+                    let events = usize::from(!receipt.duplicate) + receipt.alerts.len();
+                    self.telemetry.metrics.store_events.inc_by(events as u64);
+                    queued.extend(new.webhooks);
+                    changed.extend(new.robbed);
+                    *dropped += new.dropped;
+                    self.telemetry.metrics.delivery_dropped.inc_by(new.dropped);
+                    receipts.push(receipt);
                 }
-                let events = u64::from(!receipt.duplicate) + receipt.alerts.len() as u64;
-                metrics.store_events.inc_by(events);
-                metrics.delivery_queue_depth.inc_by(count(receipt.deliveries));
-                let queued = receipt.deliveries > 0;
-                let _ = reply.send(receipt);
-                queued
+                let _ = reply.send(receipts);
             }
-            (Job::Finish(_, _, _, reply), Done::Finish { ended }) => {
-                metrics.delivery_queue_depth.dec_by(count(ended));
+            (Job::Finish(_, reply), Done::Finish)
+            | (Job::Save(_, reply), Done::Save)
+            | (Job::Webhook(_, reply), Done::Webhook)
+            | (Job::Rule(_, reply), Done::Rule) => {
                 let _ = reply.send(());
-                false
             }
             (Job::Abandon(_, reply), Done::Abandon { ended }) => {
-                metrics.delivery_queue_depth.dec_by(count(ended));
                 let _ = reply.send(ended);
-                false
             }
-            (Job::Rule(_, _, reply), Done::Rule) => {
-                let _ = reply.send(());
-                false
+            (Job::Steer(_, reply), Done::Steer(steered, webhooks)) => {
+                changed.extend(webhooks);
+                let _ = reply.send(steered);
             }
-            (Job::Commit(..) | Job::Finish(..) | Job::Abandon(..) | Job::Rule(..), _) => {
+            (
+                Job::Commit(..)
+                | Job::Finish(..)
+                | Job::Abandon(..)
+                | Job::Steer(..)
+                | Job::Save(..)
+                | Job::Webhook(..)
+                | Job::Rule(..),
+                _,
+            ) => {
                 unreachable!("results come in the order of the jobs")
             }
         }
@@ -256,10 +299,6 @@ impl Writer {
     }
 }
 
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
 /// Removes the files that a crash left between a picture and its event.
 fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreError> {
     let mut named = std::collections::HashSet::new();
@@ -271,44 +310,34 @@ fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreErr
     pictures.sweep(|path| Ok(named.contains(path)))
 }
 
-/// Writes the picture of a state that is new.
-fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -> Job {
-    match command {
-        Command::Commit { new, reply } => {
-            let NewEvent { event, deliveries, picture, alerts } = *new;
-            // When this cannot be read the picture is written once more, over itself.
-            let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
-            let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
-            let picture =
-                wanted.and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-            Job::Commit(Box::new(PreparedEvent { event, deliveries, picture, alerts }), reply)
-        }
-        Command::Finish { delivery, attempt, outcome, reply } => {
-            Job::Finish(delivery, attempt, outcome, reply)
-        }
-        Command::Abandon { known, reply } => Job::Abandon(known, reply),
-        Command::Rule { id, spec, reply } => Job::Rule(id, spec, reply),
-    }
-}
-
-fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Vec<Done>> {
+fn transaction(
+    connection: &mut Connection,
+    jobs: &[Job],
+    room: &mut Room,
+    signals: &Signals,
+) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = UtcMillis::now();
     let done = jobs.iter().map(|job| match job {
         Job::Commit(new, _) => {
-            commit::insert(&transaction, new, now).map(|inserted| Done::Commit(Box::new(inserted)))
+            let inserted = new.iter().map(|new| commit::insert(&transaction, new, room, signals, now));
+            inserted.collect::<rusqlite::Result<_>>().map(Done::Commit)
         }
-        Job::Finish(delivery, attempt, outcome, _) => {
-            let ended = commit::finish(&transaction, *delivery, attempt, *outcome)?;
-            Ok(Done::Finish { ended })
+        Job::Finish(finished, _) => {
+            finished.iter().try_for_each(|one| queue::finish(&transaction, one, room))?;
+            Ok(Done::Finish)
         }
         Job::Abandon(known, _) => {
-            let ended = commit::abandon(&transaction, known)?;
+            let ended = queue::abandon(&transaction, known, room)?;
             Ok(Done::Abandon { ended })
         }
-        Job::Rule(id, spec, _) => {
-            commit::put_rule(&transaction, id, spec.as_deref(), now).map(|()| Done::Rule)
+        Job::Steer(steer, _) => {
+            let (steered, webhooks) = steer::steer(&transaction, steer, signals, room, now)?;
+            Ok(Done::Steer(steered, webhooks))
         }
+        Job::Save(states, _) => steer::save(&transaction, states).map(|()| Done::Save),
+        Job::Webhook(change, _) => webhooks::change(&transaction, change).map(|()| Done::Webhook),
+        Job::Rule(change, _) => rules::change(&transaction, change).map(|()| Done::Rule),
     });
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;
@@ -316,78 +345,5 @@ fn transaction(connection: &mut Connection, jobs: &[Job]) -> rusqlite::Result<Ve
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Event;
-    use crate::store::database::{FILE_NAME, open_writer};
-
-    fn command(description: String) -> (Command, oneshot::Receiver<Receipt>) {
-        let at = UtcMillis::now();
-        let event: Event = serde_json::from_value(serde_json::json!({
-            "id": crate::model::EventId::new(at), "type": "object.detected", "seq": 1, "state": "start",
-            "occurred_at": at, "zones": {"current": [], "entered": []}, "stationary": false,
-            "description": description, "test": false, "data": {},
-        }))
-        .expect("an event");
-        let (reply, answer) = oneshot::channel();
-        let new = Box::new(NewEvent { event, deliveries: vec![], picture: None, alerts: vec![] });
-        (Command::Commit { new, reply }, answer)
-    }
-
-    fn writer(folder: &Path, limits: config::Store) -> Writer {
-        let connection = open_writer(&folder.join(FILE_NAME)).expect("a new database");
-        let (_, commands) = mpsc::channel(1);
-        Writer::new(connection, folder, limits, Arc::default(), commands, Arc::default()).expect("a writer")
-    }
-
-    fn limits() -> config::Store {
-        config::Config::parse("").expect("valid defaults").store
-    }
-
-    fn pragma(connection: &Connection, name: &str) -> i64 {
-        connection.pragma_query_value(None, name, |row| row.get(0)).expect("a number")
-    }
-
-    #[test]
-    fn a_full_disk_makes_commits_wait_and_loses_nothing() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut writer = writer(folder.path(), limits());
-        writer.commit(vec![command("x".repeat(100_000)).0]).expect("committed");
-        let pages = pragma(&writer.connection, "page_count");
-        writer.connection.pragma_update(None, "max_page_count", pages).expect("set");
-        let path = folder.path().join(FILE_NAME);
-        let room = std::thread::spawn(move || {
-            std::thread::sleep(RETRY_PAUSE / 2);
-            open_writer(&path).expect("open").execute("DELETE FROM event", []).expect("deleted");
-        });
-        let (command, answer) = command("y".repeat(50_000));
-        let began = Instant::now();
-        writer.commit(vec![command]).expect("committed in the end");
-        room.join().expect("no panic");
-        assert!(began.elapsed() >= RETRY_PAUSE);
-        assert_eq!(answer.blocking_recv().expect("answered").event.description.len(), 50_000);
-    }
-
-    #[test]
-    fn a_database_that_is_too_big_is_pruned_and_shrinks() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let limit = 512 * 1024;
-        let mut writer = writer(folder.path(), config::Store { max_database_bytes: limit, ..limits() });
-        for _ in 0..60 {
-            let group = (0..10).map(|_| command("x".repeat(10_000)).0).collect();
-            writer.commit(group).expect("committed");
-        }
-        let before = pragma(&writer.connection, "page_count");
-        writer.next_tidy = Instant::now();
-        while writer.next_tidy <= Instant::now() {
-            writer.tidy().expect("tidied");
-        }
-        let (pages, free) =
-            (pragma(&writer.connection, "page_count"), pragma(&writer.connection, "freelist_count"));
-        assert!((pages - free) * 4096 <= 512 * 1024, "{pages} pages, {free} free");
-        assert!(pages < before / 2, "{pages} of {before} pages left");
-        let left: i64 =
-            writer.connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).expect("a count");
-        assert!((1..60).contains(&left), "{left} events left");
-    }
-}
+#[path = "writer_tests.rs"]
+mod tests;

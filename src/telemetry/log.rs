@@ -29,6 +29,20 @@ pub fn init(level: &str, json: bool) -> Result<(), LevelError> {
     Ok(())
 }
 
+/// The level that a variable like `LOG_LEVEL=DEBUG` asks for, in the words of the systems that have one; `None`: another
+/// program's word, which must not keep the agent from starting.
+#[must_use]
+pub fn conventional_level(word: &str) -> Option<&'static str> {
+    match word.trim().to_ascii_uppercase().as_str() {
+        "CRITICAL" | "FATAL" | "ERROR" => Some("error"),
+        "WARNING" | "WARN" => Some("warn"),
+        "INFO" => Some("info"),
+        "DEBUG" => Some("debug"),
+        "TRACE" => Some("trace"),
+        _ => None,
+    }
+}
+
 /// Libraries are heard from WARN on: their DEBUG lines may hold addresses with passwords.
 fn targets(text: &str) -> Result<Targets, LevelError> {
     let level = |word: &str| word.trim().parse::<LevelFilter>().map_err(|_| LevelError(text.to_owned()));
@@ -52,6 +66,19 @@ mod tests {
         assert!(targets.would_enable("porchlight::delivery::send", &tracing::Level::DEBUG));
         assert!(!targets.would_enable("porchlight::capture", &tracing::Level::DEBUG));
         assert!(!targets.would_enable("retina::client", &tracing::Level::INFO));
+    }
+
+    #[test]
+    fn words_of_other_systems_are_levels_and_strange_ones_are_ignored() {
+        assert_eq!(conventional_level("DEBUG"), Some("debug"));
+        assert_eq!(conventional_level("Warning"), Some("warn"));
+        assert_eq!((conventional_level("verbose"), conventional_level("")), (None, None));
+        assert!(
+            ["CRITICAL", "INFO"]
+                .into_iter()
+                .filter_map(conventional_level)
+                .all(|level| targets(level).is_ok())
+        );
     }
 
     #[test]

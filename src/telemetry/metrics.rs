@@ -72,6 +72,16 @@ pub struct Metrics {
     pub delivery_latency: Histogram,
     /// Messages waiting.
     pub delivery_queue_depth: Gauge,
+    /// Who listens to events as they happen.
+    pub live_listeners: Gauge,
+    /// Listeners that were too slow.
+    pub live_dropped: Counter,
+    /// Bytes free where the data is.
+    pub disk_free_bytes: Gauge,
+    /// Messages given up because the queue was full.
+    pub delivery_dropped: Counter,
+    /// Requests that waited for a rate limit.
+    pub delivery_rate_limited: Counter,
 }
 
 impl Default for Metrics {
@@ -93,6 +103,11 @@ impl Default for Metrics {
             delivery_attempts: Family::default(),
             delivery_latency: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0]),
             delivery_queue_depth: Gauge::default(),
+            live_listeners: Gauge::default(),
+            live_dropped: Counter::default(),
+            disk_free_bytes: Gauge::default(),
+            delivery_dropped: Counter::default(),
+            delivery_rate_limited: Counter::default(),
         };
         metrics.register();
         metrics
@@ -120,6 +135,13 @@ impl Metrics {
         let latency = self.delivery_latency.clone();
         r.register_with_unit("delivery_latency", "Commit to first request", Unit::Seconds, latency);
         r.register("delivery_queue_depth", "Messages waiting", self.delivery_queue_depth.clone());
+        r.register("live_listeners", "WebSocket listeners", self.live_listeners.clone());
+        r.register("live_dropped", "Listeners that were too slow", self.live_dropped.clone());
+        r.register_with_unit("disk_free", "Free for data", Unit::Bytes, self.disk_free_bytes.clone());
+        let dropped = self.delivery_dropped.clone();
+        r.register("delivery_dropped", "Messages given up: the queue was full", dropped);
+        let limited = self.delivery_rate_limited.clone();
+        r.register("delivery_rate_limited", "Requests postponed by a rate limit", limited);
     }
 
     /// Counts a picture or packet that nobody will look at.

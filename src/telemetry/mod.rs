@@ -6,11 +6,13 @@
 mod board;
 mod log;
 mod metrics;
+mod webhooks;
 mod work;
 
 pub use board::{CameraBoard, CameraStatus};
-pub use log::{LevelError, init as init_logging};
+pub use log::{LevelError, conventional_level, init as init_logging};
 pub use metrics::{CameraLabel, DropLabels, Metrics, WebhookLabels};
+pub use webhooks::{WebhookBoard, WebhookStatus};
 pub use work::{Busy, Stage, StageCost, Worker, peak_rss_bytes, process_cpu, thread_cpu};
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,6 +27,8 @@ pub struct Telemetry {
     pub metrics: Metrics,
     /// The state of each camera.
     pub cameras: CameraBoard,
+    /// How sending to each webhook goes.
+    pub webhooks: WebhookBoard,
     clocks: Arc<Clocks>,
     first_processed: OnceLock<Instant>,
     beats: Mutex<Vec<Arc<Beat>>>,

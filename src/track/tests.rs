@@ -34,6 +34,7 @@ impl Scene {
             uuid: Uuid::nil(),
             name: "Yard".into(),
             source_type: SourceType::File,
+            customer: None,
         });
         let tracker = Tracker::new(Arc::clone(&camera), places, config.track, config.events, 0.4);
         Self { tracker, camera, start: Captured::now(), frame: 0, told: Vec::new() }

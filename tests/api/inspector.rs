@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use porchlight::delivery::Format;
+use porchlight::config::SignatureConfig;
+use porchlight::delivery::Signer;
+use porchlight::model::UtcMillis;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -18,9 +20,9 @@ async fn post(served: &Served, path: &str, headers: &[(&str, &str)], body: &str)
 }
 
 fn signed(secret: &str, body: &str) -> (String, String) {
-    let format = Format::find("argus").expect("built in");
-    let (name, value) = format.sign(secret, body.as_bytes()).next().expect("a signature");
-    (name.to_owned(), value)
+    let signer = Signer::new(&[SignatureConfig::preset("argus")], Some(&secret.into())).expect("built in");
+    let (name, value) = signer.headers("id", UtcMillis::now(), body.as_bytes()).remove(0);
+    (name.to_string(), value.to_str().expect("text").to_owned())
 }
 
 async fn rows(served: &Served) -> Vec<Value> {
@@ -111,5 +113,33 @@ async fn s5_25_a_body_may_be_a_mebibyte_and_no_more() {
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(answer.json(), json!({"detail": "the body is larger than 1048576 bytes"}));
     assert_eq!(rows(&served).await.len(), 1);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_14_errors_are_answered_with_the_bodies_of_the_guide() {
+    let served = serve(ON).await;
+    let json = [("content-type", "application/json")];
+    let broken = post(&served, "/webhook-test", &json, "{oops").await;
+    assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+    assert_eq!(broken.json(), json!({"status": "error", "message": "Invalid JSON"}));
+    let failed = post(&served, "/webhook-test?status=500", &json, "{}").await;
+    assert_eq!(failed.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(failed.json(), json!({"status": "error", "message": "Internal error"}));
+    assert_eq!(rows(&served).await.len(), 2, "both were kept");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_38_a_payload_can_be_looked_at_without_a_receiver_of_ones_own() {
+    let served = serve("[inspector]\nenabled = true\n").await;
+    for number in 0..501 {
+        post(&served, "/webhook-test", &[], &number.to_string()).await;
+    }
+    let rows = rows(&served).await;
+    assert_eq!((rows.len(), &rows[0]["body"], &rows[499]["body"]), (500, &json!("500"), &json!("1")));
+    for key in ["timestamp", "headers", "body", "ip"] {
+        assert!(!rows[0][key].is_null(), "{key}");
+    }
     served.stop().await;
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use porchlight::model::{Attempt, Event, EventState, UtcMillis};
-use porchlight::store::{DeliveryFilter, Outcome};
+use porchlight::model::{Attempt, DeadLetter, Event, EventState, Trigger, UtcMillis, WebhookId};
+use porchlight::store::{DeliveryFilter, Finished, Outcome};
 use serde_json::{Value, json};
 
 use crate::rig::{BASE, NOON, Served, event, jpeg, serve};
@@ -113,6 +113,8 @@ async fn messages_are_listed_with_their_attempts() {
     let id = served.reader.deliveries(&filter, 1).expect("readable").items[0].id;
     let attempt = Attempt {
         number: 1,
+        trigger: Trigger::Event,
+        fallback: false,
         started_at: minutes(2),
         duration: Duration::from_millis(12),
         status_code: Some(500),
@@ -120,21 +122,38 @@ async fn messages_are_listed_with_their_attempts() {
         error_message: Some("HTTP 500".to_owned()),
         response_body: Some("<script>".to_owned()),
     };
-    served.store.finish_attempt(id, attempt, Outcome::Failed).await.expect("committed");
+    let letter = DeadLetter {
+        delivery: id,
+        event_id: second.id,
+        event_type: "object.detected".to_owned(),
+        webhook: WebhookId::parse("home").expect("a slug"),
+        url: "http://10.0.0.5/***".to_owned(),
+        payload: Some("{\"event_type\":\"alert_triggered\"}".to_owned()),
+        reason: "permanent".to_owned(),
+        error: "HTTP 500".to_owned(),
+        error_code: Some("http_status".to_owned()),
+        primary_error: None,
+        fallback_error: None,
+        failed_at: minutes(2),
+        attempts: 1,
+    };
+    let outcome = Outcome::Failed(Box::new(letter));
+    let finished = Finished { delivery: id, attempt: Some(attempt), outcome };
+    served.store.finish(vec![finished]).await.expect("committed");
 
     let path = "/api/v1/webhook-deliveries";
     let failed = served.get(&format!("{path}/?status=failed")).await.json();
     let row = &failed["items"][0];
     assert_eq!(row["id"], id.to_string());
     assert_eq!(
-        (&row["webhook"], &row["attempts"], &row["last_error"]),
+        (&row["webhook"], &row["attempts"], &row["error_message"]),
         (&json!("home"), &json!(1), &json!("HTTP 500"))
     );
     assert_eq!(row["rule"]["name"], "Person at Front Door");
     assert_eq!(served.get(&format!("{path}/{id}")).await.json(), *row);
     let attempts = served.get(&format!("{path}/{id}/attempts")).await.json();
     let expected = json!({
-        "number": 1, "started_at": minutes(2), "duration_ms": 12, "status_code": 500,
+        "number": 1, "trigger": "event", "fallback": false, "started_at": minutes(2), "duration_ms": 12, "status_code": 500,
         "error_code": "http_status", "error_message": "HTTP 500", "response_body": "<script>",
     });
     assert_eq!(attempts, json!({"items": [expected]}));

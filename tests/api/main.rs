@@ -2,14 +2,32 @@
 
 #![expect(clippy::panic, reason = "a test may end")]
 
+mod alertmanager;
+mod alerts;
+mod auth;
 mod connections;
+mod customers;
+mod event_types;
+mod first_start;
+mod ingest;
 mod inspector;
 mod lists;
-#[path = "../common/log.rs"]
-mod log;
+mod live;
 mod page;
 mod pictures;
+mod receiver;
+mod receivers;
 mod refusals;
+mod reports;
 mod rig;
+mod rules;
 mod secrets;
+mod signed;
+mod slashes;
 mod state;
+mod stream;
+mod trials;
+mod webhooks;
+
+#[path = "../common/mod.rs"]
+mod common;

@@ -3,15 +3,22 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use porchlight::api::{self, ApiError, ApiState};
+use porchlight::api::{self, Access, ApiError, ApiState, Services};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
-use porchlight::model::{Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
+use porchlight::delivery::{Health, Registry};
+use porchlight::live::Live;
+use porchlight::model::{
+    Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef, Scopes, UtcMillis, WebhookId,
+};
 use porchlight::pixels::{RgbImage, encode_rgb};
-use porchlight::store::{Reader, Store, StoreError, StoreHandle};
+use porchlight::publish::Publisher;
+use porchlight::store::{Reader, Store, StoreError, StoreHandle, Tokens, picture_key};
 use porchlight::telemetry::Telemetry;
+use porchlight::webhooks::Manager;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +31,17 @@ pub(crate) struct Served {
     pub(crate) store: StoreHandle,
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) webhooks: Manager,
+    pub(crate) registry: Registry,
+    pub(crate) publisher: Publisher,
+    pub(crate) live: Live,
     pub(crate) address: String,
+    pub(crate) tokens: Tokens,
     client: reqwest::Client,
     cancel: CancellationToken,
     server: tokio::task::JoinHandle<Result<(), ApiError>>,
     thread: JoinHandle<Result<(), StoreError>>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// An answer, read to its end.
@@ -56,15 +68,29 @@ impl Answer {
     }
 }
 
-/// With these settings on top of an address for pictures.
+/// With these settings on top of an address for pictures. Whoever asks may do everything.
 pub(crate) async fn serve(more: &str) -> Served {
     serve_with_base(BASE, more).await
 }
 
 pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
-    let text = format!("[api]\npublic_base_url = \"{base}\"\n[store]\nmin_free_mb = 0\n{more}");
-    let config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    serve_api(&format!("public_base_url = \"{base}\"\nauth = \"none\""), more).await
+}
+
+/// The same where everybody needs a token, with these settings in `[api]`.
+pub(crate) async fn serve_guarded(api: &str, more: &str) -> Served {
+    serve_api(&format!("public_base_url = \"{BASE}\"\n{api}"), more).await
+}
+
+async fn serve_api(api: &str, more: &str) -> Served {
+    let text = format!("[api]\n{api}\n[store]\nmin_free_mb = 0\n{more}");
+    let mut config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().expect("a temporary folder");
+    if api.contains("thumbnail_urls = \"signed\"") {
+        let key = picture_key(folder.path()).expect("a key");
+        let lifetime = config.api.signed_thumbnails.expect("signed");
+        config.api.pictures = config.api.pictures.clone().signed(key, lifetime);
+    }
     let telemetry = Arc::new(Telemetry::default());
     let (store, reader, thread) =
         Store::open(&config.store, folder.path(), Arc::clone(&telemetry)).expect("a usable folder");
@@ -72,7 +98,19 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
         telemetry.cameras.add(Arc::clone(&camera.camera));
     }
     let verifier = inspector_verifier(&config);
-    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier);
+    let tokens = Tokens::open(folder.path()).expect("the same folder");
+    let (webhooks, registry, publisher) =
+        Manager::open(&config, store.clone(), &reader).unwrap_or_else(|error| panic!("{error}"));
+    let live = Live::default();
+    let services = Services {
+        live: live.clone(),
+        access: Access::new(&config.api, tokens.clone(), publisher.clone()),
+        publisher: publisher.clone(),
+        webhooks: webhooks.clone(),
+        health: Health::new(registry.clone()),
+        store: store.clone(),
+    };
+    let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, services);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
     let cancel = CancellationToken::new();
@@ -81,7 +119,22 @@ pub(crate) async fn serve_with_base(base: &str, more: &str) -> Served {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build();
     let client = client.expect("a client");
-    Served { store, reader, telemetry, address, client, cancel, server, thread, _folder: folder }
+    Served {
+        store,
+        reader,
+        telemetry,
+        webhooks,
+        registry,
+        publisher,
+        live,
+        address,
+        tokens,
+        client,
+        cancel,
+        server,
+        thread,
+        folder,
+    }
 }
 
 impl Served {
@@ -118,8 +171,42 @@ impl Served {
             deliveries: webhooks.iter().map(planned).collect(),
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
             alerts: vec![],
+            key: None,
         };
         self.store.commit(new).await.expect("committed");
+    }
+
+    /// From now on the database fails when it is to note the alert of this fingerprint.
+    pub(crate) fn refuse_alert(&self, fingerprint: &str) {
+        let database =
+            rusqlite::Connection::open(self.folder.path().join("porchlight.db")).expect("the database");
+        let trigger = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON infrastructure_alert WHEN NEW.fingerprint = '{fingerprint}' \
+             BEGIN SELECT raise(ABORT, 'refused'); END"
+        );
+        database.execute_batch(&trigger).expect("a trigger");
+    }
+
+    /// Ends the server; the store must have failed.
+    pub(crate) async fn stop_failed(self) {
+        self.cancel.cancel();
+        self.server.await.expect("no panic").expect("no error");
+        drop((self.store, self.publisher));
+        self.thread.join().expect("no panic").expect_err("it failed");
+    }
+
+    /// A request with this token.
+    pub(crate) async fn send_as(&self, token: &str, method: Method, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.send(method, path, &headers, body.into()).await
+    }
+
+    /// A new token.
+    pub(crate) fn token(&self, scopes: &str, customer: Option<&str>) -> String {
+        let scopes = Scopes::parse(scopes).expect("words");
+        let made = self.tokens.create(scopes.to_string().as_str(), scopes, customer, None, UtcMillis::now());
+        made.expect("made").1.expose_secret().to_owned()
     }
 
     /// Ends the server and the store; both must end without an error.
@@ -127,7 +214,7 @@ impl Served {
         self.cancel.cancel();
         drop(self.client);
         self.server.await.expect("no panic").expect("no error");
-        drop(self.store);
+        drop((self.store, self.webhooks, self.publisher));
         self.thread.join().expect("no panic").expect("no error");
     }
 }

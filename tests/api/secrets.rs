@@ -3,7 +3,7 @@
 use porchlight::model::{CameraSlug, Offline};
 use reqwest::Method;
 
-use crate::log::{logged, record_log};
+use crate::common::{logged, record_log};
 use crate::rig::{BASE, NOON, event, jpeg, serve, serve_with_base};
 
 const CONFIG: &str = r#"

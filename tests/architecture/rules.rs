@@ -17,11 +17,26 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "lib" | "model" => &[],
         "config" | "telemetry" | "pixels" => &["model"],
         "inference" | "store" => &["model", "config", "telemetry"],
+        // Between decode and those who watch, neither of which may know the other.
+        "live" => &["model", "pixels"],
         stage if STAGES.contains(&stage) => &["model", "config", "telemetry", "pixels", "inference"],
         "delivery" | "mqtt" | "web" => &["model", "config", "telemetry", "store", "pixels"],
         // Rules decide, the store commits: the only place where the two meet.
         "publish" => &["model", "config", "telemetry", "rules", "store"],
-        "api" => &["model", "config", "telemetry", "store", "pixels", "publish", "delivery", "web"],
+        // Where the file, the store, the rules and delivery meet about one thing: the set of webhooks.
+        "webhooks" => &["model", "config", "telemetry", "store", "publish", "delivery", "rules"],
+        "api" => &[
+            "model",
+            "config",
+            "telemetry",
+            "store",
+            "pixels",
+            "live",
+            "publish",
+            "delivery",
+            "webhooks",
+            "web",
+        ],
         // The only one that sees two stages.
         "app" => &[
             "model",
@@ -29,9 +44,11 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "telemetry",
             "pixels",
             "inference",
+            "live",
             "store",
             "publish",
             "delivery",
+            "webhooks",
             "mqtt",
             "web",
             "api",

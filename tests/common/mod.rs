@@ -3,12 +3,14 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 mod log;
+mod program;
 mod sim;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) use log::{logged, record_log};
+pub(crate) use program::Program;
 pub(crate) use sim::Sim;
 
 /// A clip of `tests/footage`.

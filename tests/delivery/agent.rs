@@ -10,9 +10,10 @@ use porchlight::model::{
     Attempt, Delivery, DeliveryStatus, Event, EventId, NewEvent, Picture, PlannedDelivery, RuleRef,
     UtcMillis, WebhookId,
 };
-use porchlight::store::{DeliveryFilter, Reader, Store, StoreHandle, StoreThread};
+use porchlight::store::{DeliveryFilter, Reader, Steer, Steered, Store, StoreHandle, StoreThread};
 use porchlight::telemetry::Telemetry;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,12 +38,24 @@ pub(crate) struct Agent {
     pub(crate) registry: Registry,
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) cancel: CancellationToken,
+    /// What the operator would be told.
+    pub(crate) notices: mpsc::Receiver<Event>,
     thread: StoreThread,
     delivery: tokio::task::JoinHandle<Result<(), DeliveryError>>,
 }
 
 impl Agent {
     pub(crate) fn start(folder: &Path, config: &Config) -> Self {
+        let webhooks = Webhooks::compile(config).expect("valid webhooks");
+        Self::start_with(folder, config, |_, _| Registry::new(webhooks))
+    }
+
+    /// With webhooks that may change.
+    pub(crate) fn start_with(
+        folder: &Path,
+        config: &Config,
+        webhooks: impl FnOnce(&StoreHandle, &Reader) -> Registry,
+    ) -> Self {
         let telemetry = Arc::new(Telemetry::default());
         let (store, reader, thread) =
             Store::open(&config.store, folder, Arc::clone(&telemetry)).expect("a usable folder");
@@ -52,11 +65,11 @@ impl Agent {
             .build()
             .expect("a runtime");
         let cancel = CancellationToken::new();
-        let webhooks = Webhooks::compile(config).expect("valid webhooks");
-        let registry = Registry::new(webhooks);
-        let delivery = delivery::run(registry.clone(), store.clone(), Arc::clone(&telemetry), cancel.clone());
+        let (registry, (notices, received)) = (webhooks(&store, &reader), mpsc::channel(100));
+        let delivery =
+            delivery::run(registry.clone(), store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
         let delivery = runtime.spawn(delivery);
-        Self { store, reader, telemetry, registry, runtime, cancel, thread, delivery }
+        Self { store, reader, telemetry, registry, notices: received, thread, runtime, cancel, delivery }
     }
 
     /// Commits a state for these webhooks.
@@ -81,6 +94,22 @@ impl Agent {
         }
     }
 
+    /// Changes the outbox by hand.
+    pub(crate) fn steer(&self, steer: Steer) -> Steered {
+        self.block_on(self.store.steer(steer)).expect("the store runs")
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
+    }
+
     pub(crate) fn attempts(&self, delivery: &Delivery) -> Vec<Attempt> {
         self.reader.attempts(delivery.id).expect("readable")
     }
@@ -93,6 +122,25 @@ impl Agent {
     }
 }
 
+/// What the first attempt to tell the webhook `hook` came to.
+pub(crate) fn first_attempt(config: &Config, event: &Event) -> Attempt {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let agent = Agent::start(folder.path(), config);
+    agent.commit(event, &["hook"]);
+    let filter = DeliveryFilter::default();
+    let began = Instant::now();
+    let attempt = loop {
+        let found = agent.reader.deliveries(&filter, 1).expect("readable").items.remove(0);
+        if let Some(attempt) = agent.attempts(&found).into_iter().next() {
+            break attempt;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "no attempt");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    agent.stop();
+    attempt
+}
+
 pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewEvent {
     let rule = RuleRef { id: RULE_ID, name: RULE_NAME.to_owned() };
     let webhook = |id: &&str| WebhookId::parse(id).expect("a slug");
@@ -102,6 +150,7 @@ pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewE
         deliveries: webhooks.iter().map(planned).collect(),
         picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
         alerts: vec![],
+        key: None,
     }
 }
 

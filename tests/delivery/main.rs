@@ -4,8 +4,25 @@
 
 mod agent;
 mod argus;
+mod formats;
+mod guide;
 mod kill;
+mod log_level;
+mod log_lines;
+mod policy;
+mod reach;
 mod receiver;
+mod receivers;
+mod rendered;
 mod rule_api;
 mod rules;
 mod sending;
+mod services;
+mod signatures;
+mod steering;
+mod tls;
+mod tls_server;
+mod whole_agent;
+
+#[path = "../common/mod.rs"]
+mod common;

@@ -4,15 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use porchlight::api::{self, ApiError, ApiState, RuleBook};
+use porchlight::api::{self, Access, ApiError, ApiState, Services};
 use porchlight::app::inspector_verifier;
 use porchlight::config::Config;
+use porchlight::delivery::Health;
+use porchlight::live::Live;
 use porchlight::model::{
     DeliveryStatus, Event, EventState, EventType, Match, Recognition, RecognitionStatus, UtcMillis,
 };
-use porchlight::publish::{self, Publisher};
-use porchlight::rules::Rules;
-use porchlight::store::EventFilter;
+use porchlight::publish::Publisher;
+use porchlight::store::{EventFilter, Tokens};
+use porchlight::webhooks::Manager;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -24,6 +26,7 @@ use crate::receiver::{Received, Receiver, Reply};
 pub(crate) struct Ruled {
     pub(crate) agent: Agent,
     publisher: Publisher,
+    webhooks: Manager,
     address: String,
     client: reqwest::Client,
     server: JoinHandle<Result<(), ApiError>>,
@@ -32,24 +35,33 @@ pub(crate) struct Ruled {
 impl Ruled {
     pub(crate) fn start(folder: &Path, rules: &str) -> Self {
         let text = format!(
-            "[api]\npublic_base_url = \"{BASE}\"\n[store]\nmin_free_mb = 0\n\
+            "[api]\npublic_base_url = \"{BASE}\"\nauth = \"none\"\n[store]\nmin_free_mb = 0\n\
              [[camera]]\nid = \"front_door\"\nsource = \"a.mp4\"\nzones.porch = [[0, 0], [1, 0], [1, 1]]\n\
              lines.gate = [[0, 0], [1, 1]]\n{rules}"
         );
         let config = Config::parse(&text).unwrap_or_else(|error| panic!("{error}"));
-        let agent = Agent::start(folder, &config);
-        let publisher = Publisher::new(Rules::new(&config), agent.store.clone());
-        publisher.remember(&agent.reader.alerts(publish::REMEMBERED).unwrap());
-        let (store, registry) = (agent.store.clone(), agent.registry.clone());
-        let book = RuleBook::open(config.clone(), &agent.reader, store, publisher.clone(), registry).unwrap();
-        let verifier = inspector_verifier(&config);
-        let state = ApiState::new(&config, agent.reader.clone(), Arc::clone(&agent.telemetry), verifier);
-        let state = state.with_rules(book);
+        let mut opened = None;
+        let agent = Agent::start_with(folder, &config, |store, reader| {
+            let (webhooks, registry, publisher) = Manager::open(&config, store.clone(), reader).unwrap();
+            opened = Some((webhooks, publisher));
+            registry
+        });
+        let (webhooks, publisher) = opened.unwrap();
+        let services = Services {
+            live: Live::default(),
+            access: Access::new(&config.api, Tokens::open(folder).unwrap(), publisher.clone()),
+            publisher: publisher.clone(),
+            webhooks: webhooks.clone(),
+            health: Health::new(agent.registry.clone()),
+            store: agent.store.clone(),
+        };
+        let (reader, telemetry) = (agent.reader.clone(), Arc::clone(&agent.telemetry));
+        let state = ApiState::new(&config, reader, telemetry, inspector_verifier(&config), services);
         let listener = agent.runtime.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();
         let address = format!("http://{}/api/v1/alert-rules", listener.local_addr().unwrap());
         let server = agent.runtime.spawn(api::serve(listener, state, agent.cancel.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { agent, publisher, address, client, server }
+        Self { agent, publisher, webhooks, address, client, server }
     }
 
     pub(crate) fn publish(&self, event: &Event) {
@@ -80,7 +92,7 @@ impl Ruled {
     pub(crate) fn stop(self) {
         self.agent.cancel.cancel();
         self.agent.runtime.block_on(self.server).unwrap().unwrap();
-        drop((self.publisher, self.client));
+        drop((self.publisher, self.webhooks, self.client));
         self.agent.stop();
     }
 }
@@ -196,11 +208,32 @@ fn s1_3_a_rule_has_a_webhook_of_its_own_with_headers() {
 }
 
 #[test]
+fn s1_2_one_rule_tells_a_chat_home_automation_and_a_program_each_in_its_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let formats = ["slack", "discord", "argus", "raw"];
+    let receivers = formats.map(|_| ok());
+    let action = |(format, receiver): (&str, &Receiver)| {
+        format!("[[rule.action]]\nwebhook = {{ url = \"{}\", format = \"{format}\" }}\n", receiver.url)
+    };
+    let actions: String = formats.into_iter().zip(&receivers).map(action).collect();
+    let agent = Ruled::start(folder.path(), &format!("[[rule]]\nid = \"porch\"\n{actions}"));
+    let person = event();
+    agent.publish(&person);
+    let [slack, discord, argus, raw] = receivers.map(|receiver| body(&receiver.wait_for(1)[0]));
+    assert_eq!(slack["blocks"][0]["text"]["type"], "mrkdwn");
+    assert!(slack["text"].as_str().unwrap().starts_with("Porch: "), "{slack}");
+    assert_eq!(discord["embeds"][0]["title"], "Porch");
+    assert_eq!((&argus["rule"]["name"], &argus["event"]["id"]), (&json!("Porch"), &json!(person.id)));
+    assert_eq!((&raw["id"], &raw["type"]), (&json!(person.id), &json!("object.detected")));
+    agent.stop();
+}
+
+#[test]
 fn s1_6_the_webhook_of_a_rule_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|number, _| Reply::Status(if number < 3 { 503 } else { 200 }));
     let action = format!(
-        "[[rule.action]]\nwebhook = {{ url = \"{}\", retry_schedule_s = [0.05, 0.05, 0.05] }}\n",
+        "[[rule.action]]\nwebhook = {{ url = \"{}\", retry = {{ schedule = [0.05, 0.05, 0.05] }} }}\n",
         receiver.url
     );
     let agent = Ruled::start(folder.path(), &format!("[[rule]]\nid = \"r\"\n{action}"));
@@ -216,7 +249,7 @@ fn s1_7_the_webhook_of_a_rule_has_its_deadline() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| Reply::Hang);
     let action = format!(
-        "[[rule.action]]\nwebhook = {{ url = \"{}\", timeout_s = 1, retry_schedule_s = [] }}\n",
+        "[[rule.action]]\nwebhook = {{ url = \"{}\", timeout = 1, retry = {{ schedule = [] }} }}\n",
         receiver.url
     );
     let agent = Ruled::start(folder.path(), &format!("[[rule]]\nid = \"r\"\n{action}"));

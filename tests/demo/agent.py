@@ -45,6 +45,7 @@ class Agent:
             f"[inspector]\nenabled = true\n\n{cameras}"
             # The receiver is the agent's own inspector, reached as any receiver is: over HTTP.
             f'[[webhook]]\nid = "inspector"\nurl = "{self.base}/webhook-test"\nsecret_env = "{SECRET_ENV}"\n'
+            'event_types = ["object.*"]\n'
         )
 
     def check(self):

@@ -74,7 +74,7 @@ impl Serialize for Received {
 #[derive(Debug)]
 pub(super) struct Log {
     keep: usize,
-    secret_headers: BTreeSet<String>,
+    secret_headers: Mutex<BTreeSet<String>>,
     ring: Mutex<Ring>,
 }
 
@@ -88,7 +88,12 @@ struct Ring {
 impl Log {
     /// `secret_headers`: further names, in lower case, whose values are not shown.
     pub(super) fn new(keep: usize, secret_headers: BTreeSet<String>) -> Self {
-        Self { keep: keep.max(1), secret_headers, ring: Mutex::default() }
+        Self { keep: keep.max(1), secret_headers: Mutex::new(secret_headers), ring: Mutex::default() }
+    }
+
+    /// Further names; webhooks come and go, what they sent stays.
+    pub(super) fn also_secret(&self, names: impl Iterator<Item = String>) {
+        self.secret_headers.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
     }
 
     /// Remembers a request and forgets the oldest ones that no longer have room.
@@ -151,7 +156,7 @@ impl Log {
     fn is_secret(&self, name: &str) -> bool {
         SECRET.contains(&name)
             || SECRET_WORDS.iter().any(|word| name.contains(word))
-            || self.secret_headers.contains(name)
+            || self.secret_headers.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

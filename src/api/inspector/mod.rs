@@ -11,20 +11,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::ApiState;
-use super::connection::Client;
+use super::access::Caller;
 use super::query::{self, Query};
 use super::reply::Failure;
-use crate::config::Config;
+use super::{ApiState, body};
+use crate::config::{Access, Config};
 use crate::model::UtcMillis;
 use log::Log;
 
@@ -32,7 +33,7 @@ pub(super) use log::Received;
 pub use verifier::{SignatureCheck, Verifier};
 
 /// Where requests are received.
-pub const PATH: &str = "/webhook-test";
+pub const PATH: &str = crate::config::Inspector::PATH;
 /// Of a body. No message of ours comes near.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Longer than any receiver is waited for by default, shorter than the time limit of a request.
@@ -42,6 +43,7 @@ const MAX_DELAY_MS: u64 = 25_000;
 #[derive(Debug)]
 pub(super) struct Inspector {
     log: Log,
+    access: Access,
     verifier: Arc<Verifier>,
 }
 
@@ -50,7 +52,15 @@ impl Inspector {
         // Whatever a user put into these headers is a secret.
         let secret = config.webhooks.iter().flat_map(|webhook| webhook.headers.keys());
         let log = Log::new(config.inspector.keep, secret.map(|name| name.to_ascii_lowercase()).collect());
-        Self { log, verifier: Arc::new(verifier) }
+        let allow_ips = config.inspector.allow_ips.clone();
+        // Whoever switches it on wants to see what arrives, from wherever it comes.
+        let access = Access { allow_ips, open: true, ..Access::default() };
+        Self { log, access, verifier: Arc::new(verifier) }
+    }
+
+    /// Who may send and look.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// What was received, newest first.
@@ -69,10 +79,11 @@ impl Inspector {
     }
 }
 
-/// `?status=503&delay_ms=2000` makes the answer a fault; the request is kept all the same.
+/// `?status=503&delay_ms=2000` makes the answer a fault; so does a body that is not the JSON it claims to be. The request is kept all
+/// the same.
 pub(super) async fn receive(
     State(state): State<ApiState>,
-    ConnectInfo(Client(client)): ConnectInfo<Client>,
+    Extension(Caller(ip)): Extension<Caller>,
     mut query: Query,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -84,14 +95,24 @@ pub(super) async fn receive(
     let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     let inspector = inspector(&state)?;
 
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge { limit_bytes: MAX_BODY_BYTES },
-        _ => Failure::Incomplete,
-    })?;
-    let timestamp = inspector.keep(client.ip().to_canonical(), headers, body).await?;
+    let body = body::bytes(body, MAX_BODY_BYTES)?;
+    let webhooks = state.0.webhooks.current();
+    let configs = webhooks.iter().filter_map(|entry| entry.config.as_ref().ok());
+    let names = configs.flat_map(|config| config.headers.keys().map(|name| name.to_ascii_lowercase()));
+    inspector.log.also_secret(names);
+    let claims_json =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"/json"));
+    let broken = claims_json && serde_json::from_slice::<IgnoredAny>(&body).is_err();
+    let timestamp = inspector.keep(ip, headers, body).await?;
     tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-    let answer = json!({"status": "received", "timestamp": timestamp});
-    Ok((status.unwrap_or(StatusCode::OK), Json(answer)).into_response())
+    let status = status.unwrap_or(if broken { StatusCode::BAD_REQUEST } else { StatusCode::OK });
+    // What receivers of the reference systems answer.
+    let answer = match status {
+        StatusCode::BAD_REQUEST => json!({"status": "error", "message": "Invalid JSON"}),
+        StatusCode::INTERNAL_SERVER_ERROR => json!({"status": "error", "message": "Internal error"}),
+        _ => json!({"status": "received", "timestamp": timestamp}),
+    };
+    Ok((status, Json(answer)).into_response())
 }
 
 /// Written row by row: as one value, what somebody sent could become thirty times as large.

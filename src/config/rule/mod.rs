@@ -3,8 +3,8 @@
 //!
 //! Whether an event meets a condition does not belong here: that is [`crate::rules`].
 
+pub(super) mod aliases;
 pub(super) mod read;
-mod reader;
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Conditions, Owner, WebhookConfig};
 use crate::model::{Direction, DwellMark, RecognitionStatus, RuleRef, WebhookId};
 
-pub use reader::RuleReader;
+pub use read::KnownWebhook;
 
 /// What has no UUID of its own gets one derived from its id in this namespace, the same on every start.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f5d_8c1e_94a6_4b0b_8d3a_71c0_5be2_6f14);
@@ -39,6 +39,8 @@ pub struct RuleConfig {
     pub owner: Owner,
     /// Whether it is used.
     pub enabled: bool,
+    /// Only events of this customer. `None`: of all.
+    pub customer: Option<String>,
     /// When it fires.
     pub when: RuleConditions,
     /// How long it is silent after it has fired.
@@ -54,6 +56,12 @@ impl RuleConfig {
     #[must_use]
     pub fn reference(&self) -> RuleRef {
         RuleRef { id: self.uuid, name: self.name.clone() }
+    }
+
+    /// The webhooks it names, without its own.
+    pub fn named(&self) -> impl Iterator<Item = &WebhookId> {
+        let is_own = |id: &WebhookId| self.actions.iter().any(|action| action.id == *id);
+        self.webhooks.iter().filter(move |id| !is_own(id))
     }
 
     /// The length of stay that it waits for.

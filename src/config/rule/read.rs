@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use toml_span::Value;
-use toml_span::value::{Key, ValueInner};
 use uuid::Uuid;
 
-use super::super::read::{placeholder, title};
+use super::super::read::{REFUSED, customer, placeholder, title};
 use super::super::section::{Section, hint};
 use super::super::webhook::read::{conditions, webhook};
 use super::super::{CameraConfig, Conditions, Owner, WebhookConfig};
@@ -22,7 +20,8 @@ pub(in crate::config) fn rule(section: Section<'_>, root: &Section<'_>, owner: O
         section.required::<String>("id");
     }
     let id = id.unwrap_or_else(|| placeholder(WebhookId::parse));
-    let actions = actions(&section, root, &id);
+    let customer = customer(&section);
+    let actions = actions(&section, root, &id, customer.as_deref());
     let mut webhooks = section.list("webhooks", WebhookId::parse);
     webhooks.extend(actions.iter().map(|action| action.id.clone()));
     let rule = RuleConfig {
@@ -30,6 +29,7 @@ pub(in crate::config) fn rule(section: Section<'_>, root: &Section<'_>, owner: O
         name: section.optional("name").unwrap_or_else(|| title(id.as_str())),
         owner,
         enabled: section.required("enabled"),
+        customer,
         when: rule_conditions(&section),
         cooldown: Cooldown {
             period: section.seconds("cooldown_s", 0.0..=7.0 * 86_400.0),
@@ -43,43 +43,20 @@ pub(in crate::config) fn rule(section: Section<'_>, root: &Section<'_>, owner: O
     rule
 }
 
-fn actions(section: &Section<'_>, root: &Section<'_>, rule: &WebhookId) -> Vec<WebhookConfig> {
+fn actions(
+    section: &Section<'_>,
+    root: &Section<'_>,
+    rule: &WebhookId,
+    customer: Option<&str>,
+) -> Vec<WebhookConfig> {
     let action = |action: Section<'_>| {
         let own = action.section("webhook").with_defaults(&root.section("webhook_defaults"));
-        let read = webhook(own, Owner::Rule(rule.to_string()));
+        let mut read = webhook(own, Owner::Rule(rule.to_string()));
+        read.customer = read.customer.or_else(|| customer.map(ToOwned::to_owned));
         action.finish();
         read
     };
-    section.sections("action").into_iter().map(action).collect()
-}
-
-/// Webhooks of actions need no name; those that have none are called after their rule. Done before reading, on the user's tree.
-pub(in crate::config) fn name_actions(rule: &mut Value<'_>) {
-    let id = rule.pointer("/id").and_then(Value::as_str).map(ToOwned::to_owned);
-    let actions = rule.pointer_mut("/action").filter(|actions| actions.as_array().is_some());
-    let (Some(id), Some(actions)) = (id, actions) else { return };
-    let mut inner = actions.take();
-    if let ValueInner::Array(items) = &mut inner {
-        for (index, item) in items.iter_mut().enumerate() {
-            // An id has 64 letters at most.
-            let name = format!("{}_action_{}", id.chars().take(50).collect::<String>(), index + 1);
-            name_webhook(item, name);
-        }
-    }
-    actions.set(inner);
-}
-
-fn name_webhook(action: &mut Value<'_>, name: String) {
-    let Some(webhook) = action.pointer_mut("/webhook").filter(|webhook| webhook.has_keys()) else { return };
-    let span = webhook.span;
-    let mut inner = webhook.take();
-    if let ValueInner::Table(table) = &mut inner
-        && !table.contains_key("id")
-    {
-        let key = Key { name: "id".into(), span };
-        table.insert(key, Value::with_span(ValueInner::String(name.into()), span));
-    }
-    webhook.set(inner);
+    section.entries("action").into_iter().map(action).collect()
 }
 
 fn rule_conditions(section: &Section<'_>) -> RuleConditions {
@@ -101,7 +78,7 @@ fn rule_conditions(section: &Section<'_>) -> RuleConditions {
         min_anomaly: section.whole("min_anomaly_score", 0..=100),
         schedule: Schedule {
             time_zone: section.parsed("time_zone", time_zone).unwrap_or(TimeZone::UTC),
-            windows: section.sections("schedule").into_iter().map(window).collect(),
+            windows: section.entries("schedule").into_iter().map(window).collect(),
         },
     }
 }
@@ -180,21 +157,58 @@ pub(in crate::config) fn check_places(
     rule.when.lines.iter().for_each(|condition| check("lines", "line", &condition.line, &lines));
 }
 
-/// Cameras and webhooks that a rule names must exist.
+/// A webhook that there is, whether it can be read or not.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownWebhook<'a> {
+    /// Its name.
+    pub id: &'a WebhookId,
+    /// Who made it.
+    pub owner: &'a Owner,
+    /// Whose it is.
+    pub customer: Option<&'a str>,
+}
+
+impl<'a> From<&'a WebhookConfig> for KnownWebhook<'a> {
+    fn from(webhook: &'a WebhookConfig) -> Self {
+        Self { id: &webhook.id, owner: &webhook.owner, customer: webhook.customer.as_deref() }
+    }
+}
+
+/// Cameras and webhooks that a rule names must exist, and be those of its customer; its own webhooks must have names of their own.
 pub(in crate::config) fn check_names(
     rule: &RuleConfig,
     cameras: &[CameraConfig],
-    webhooks: &[&str],
+    webhooks: &[KnownWebhook<'_>],
     mut wrong: impl FnMut(&str, String),
 ) {
+    let is_own = |owner: &Owner| *owner == Owner::Rule(rule.id.to_string());
+    let taken = |id: &WebhookId| webhooks.iter().any(|known| known.id == id && !is_own(known.owner));
+    for (index, action) in rule.actions.iter().enumerate() {
+        if action.id.as_str() == REFUSED {
+            continue;
+        }
+        if taken(&action.id) || rule.actions[..index].iter().any(|other| other.id == action.id) {
+            wrong("action", format!("there is a webhook `{}` already", action.id));
+        }
+        if rule.customer.is_some() && rule.customer != action.customer {
+            wrong("action", format!("the webhook `{}` is another customer's than the rule", action.id));
+        }
+    }
     let cameras: Vec<&str> = cameras.iter().map(|camera| camera.slug().as_str()).collect();
+    // What belongs to another customer is not there.
+    let may = |known: &&KnownWebhook<'_>| {
+        !is_own(known.owner) && (rule.customer.is_none() || known.customer == rule.customer.as_deref())
+    };
+    let webhooks: Vec<&str> = webhooks.iter().filter(may).map(|known| known.id.as_str()).collect();
     let mut check = |key, name: &str, known: &[&str]| {
         if !known.contains(&name) {
             wrong(key, format!("there is no `{name}`; {}", hint(name, known)));
         }
     };
-    rule.when.common.cameras.iter().map(CameraSlug::as_str).for_each(|name| check("cameras", name, &cameras));
-    let own = |id: &&WebhookId| rule.actions.iter().any(|action| action.id == **id);
-    let others = rule.webhooks.iter().filter(|id| !own(id));
-    others.for_each(|id| check("webhooks", id.as_str(), webhooks));
+    let slugs = |when: &Conditions, key, check: &mut dyn FnMut(&'static str, &str, &[&str])| {
+        when.cameras.iter().map(CameraSlug::as_str).for_each(|name| check(key, name, &cameras));
+    };
+    slugs(&rule.when.common, "cameras", &mut check);
+    rule.actions.iter().for_each(|action| slugs(&action.when, "action", &mut check));
+    rule.named().for_each(|id| check("webhooks", id.as_str(), &webhooks));
 }

@@ -4,7 +4,13 @@
 //! What a format, a signature preset or a schedule preset *means* does not belong here: those are data of `delivery`. A field
 //! that is `None` here takes the format's value.
 
+pub(super) mod aliases;
+mod filters;
+mod parts;
 pub(super) mod read;
+mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +23,8 @@ use url::Url;
 use super::Conditions;
 use crate::model::{UtcMillis, WebhookId};
 
+pub use filters::pattern as filter_pattern;
+
 /// One webhook.
 #[derive(Clone)]
 pub struct WebhookConfig {
@@ -28,6 +36,8 @@ pub struct WebhookConfig {
     pub owner: Owner,
     /// Whether it gets anything. Messages that are queued already wait while it does not.
     pub enabled: bool,
+    /// Whether its messages are queued and wait. Not a setting: the API pauses and resumes.
+    pub paused: bool,
     /// Only events of this customer. `None`: of all.
     pub customer: Option<String>,
     /// Where requests go. May hold a secret: only its host is ever shown.
@@ -43,6 +53,8 @@ pub struct WebhookConfig {
     pub headers: BTreeMap<String, SecretString>,
     /// The key of every signature that has none of its own.
     pub secret: Option<SecretString>,
+    /// Keys that `secret` replaced, newest first; each is good until its time.
+    pub old_secrets: Vec<SigningKey>,
     /// How requests are signed. `None`: as the format says.
     pub signatures: Option<Vec<SignatureConfig>>,
     /// What requests hold.
@@ -131,6 +143,10 @@ pub struct PayloadConfig {
     pub format: String,
     /// The user's own template, instead of the format's.
     pub template: Option<serde_json::Value>,
+    /// What becomes of a `{{path}}` of `template` that the event does not have.
+    pub on_missing: OnMissing,
+    /// What the format asks for besides: `chat_id` (telegram), `token` and `user` (pushover), `topic` (ntfy), `bbox` (facecv).
+    pub options: BTreeMap<String, SecretString>,
     /// `None`: the format's.
     pub encoding: Option<Encoding>,
     /// Pictures that go along in a multipart request. `None`: the format's.
@@ -139,6 +155,18 @@ pub struct PayloadConfig {
     pub max_bytes: usize,
     /// Of the body; the signature covers what is sent.
     pub compression: Compression,
+}
+
+/// What becomes of a value of a template that the event does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// Nothing within a text; null where it is the whole value.
+    #[default]
+    Empty,
+    /// Null, also for the text it is a part of.
+    Null,
+    /// The message is given up, with an error that names it.
+    Error,
 }
 
 /// How a payload becomes a body.
@@ -198,6 +226,14 @@ pub struct SignatureConfig {
     pub keys: Vec<SigningKey>,
 }
 
+impl SignatureConfig {
+    /// A preset as it is, with the webhook's secret.
+    #[must_use]
+    pub fn preset(name: &str) -> Self {
+        Self { preset: Some(name.to_owned()), header: None, format: None, content: None, keys: Vec::new() }
+    }
+}
+
 /// A key and the time it is good for. Presets with lists of signatures sign with every key that is good; others with the oldest
 /// one that is.
 #[derive(Debug, Clone)]
@@ -213,6 +249,8 @@ pub struct SigningKey {
 pub struct RetryConfig {
     /// Pauses between requests; n pauses are n + 1 requests. `None`: the format's.
     pub schedule: Option<Vec<Duration>>,
+    /// Requests in all: a longer schedule is cut, a shorter one goes on with its last pause. `None`: as many as the schedule has.
+    pub max_attempts: Option<u32>,
     /// A pause grows by up to this share of itself.
     pub jitter: f64,
     /// What is tried again.
@@ -221,6 +259,17 @@ pub struct RetryConfig {
     pub retry_after_max: Option<Duration>,
     /// An event older than this is not sent any more. `None`: it always is.
     pub max_age: Option<Duration>,
+}
+
+impl RetryConfig {
+    /// The pauses between requests, where the format has these.
+    #[must_use]
+    pub fn pauses(&self, of_format: &[Duration]) -> Vec<Duration> {
+        let schedule = self.schedule.as_deref().unwrap_or(of_format);
+        let count = self.max_attempts.map_or(schedule.len(), |requests| requests.saturating_sub(1) as usize);
+        let last = schedule.last().copied().unwrap_or_default();
+        schedule.iter().copied().chain(std::iter::repeat(last)).take(count).collect()
+    }
 }
 
 /// Which failures are tried again.

@@ -1,117 +1,116 @@
-//! From a table (`[[webhook]]`) to what it means: whom to tell, and about what.
+//! From the settings of a webhook, in the spelling of [`super::aliases`], to what they mean.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use secrecy::SecretString;
+use url::{Host, Url};
 
 use super::super::Conditions;
-use super::super::read::{http_url, label, placeholder, title};
+use super::super::read::{customer, http_url, label, placeholder, title};
 use super::super::section::Section;
-use super::{
-    BreakerConfig, Compression, HttpMethod, LimitsConfig, Order, Owner, PayloadConfig, RetryConfig, RetryOn,
-    TlsConfig, WebhookConfig,
-};
+use super::super::value::Name;
+use super::aliases::other_names;
+use super::filters::filters;
+use super::parts::{batch, breaker, headers, health, limits, payload, signatures, signing_keys, tls};
+use super::retry::retry;
+use super::{HttpMethod, Owner, WebhookConfig};
 use crate::model::{CameraSlug, EventState, WebhookId};
 
+/// Words that are addresses beside the webhooks' own.
+const RESERVED_IDS: [&str; 7] =
+    ["test", "stats", "alerts", "dead_letter", "dead-letter", "deliveries", "health"];
+
+/// Reads one webhook. What is wrong or odd with it is in the section's report.
 pub(in crate::config) fn webhook(section: Section<'_>, owner: Owner) -> WebhookConfig {
-    let id = section.parsed("id", WebhookId::parse);
-    if id.is_none() {
-        section.required::<String>("id");
-    }
-    let id = id.unwrap_or_else(|| placeholder(WebhookId::parse));
+    let id = id(&section);
     let url = section.parsed("url", http_url);
     if url.is_none() {
         section.required::<String>("url");
     }
+    let url = url.unwrap_or_else(|| http_url("http://refused/").expect("a plain address"));
+    warn_if_plain(&section, &url);
     let webhook = WebhookConfig {
         name: section.optional("name").unwrap_or_else(|| title(id.as_str())),
         id,
         owner,
         enabled: section.required("enabled"),
-        customer: None,
-        url: url.unwrap_or_else(|| http_url("http://refused/").expect("a plain address")),
-        method: HttpMethod::Post,
+        paused: false,
+        customer: customer(&section),
+        method: section.choice("method", &[("POST", HttpMethod::Post), ("PUT", HttpMethod::Put)]),
         when: conditions(&section),
-        filters: BTreeMap::new(),
-        headers: headers(section.section("headers")),
+        filters: filters(section.section("filters")),
+        headers: headers(&section),
         secret: section.secret("secret"),
-        signatures: None,
-        payload: PayloadConfig {
-            format: section.required("format"),
-            template: None,
-            encoding: None,
-            attachments: None,
-            max_bytes: 256 * 1024,
-            compression: Compression::None,
-        },
-        timeout: section.optional::<f64>("timeout_s").map(|_| section.seconds("timeout_s", 1.0..=120.0)),
-        connect_timeout: section.seconds("connect_timeout_s", 0.1..=120.0),
-        retry: RetryConfig {
-            schedule: retry_schedule(&section),
-            jitter: 0.1,
-            on: RetryOn::Default,
-            retry_after_max: Some(Duration::from_secs(86_400)),
-            max_age: None,
-        },
-        batch: None,
-        limits: LimitsConfig {
-            concurrency: section.whole("concurrency", 1..=64),
-            rate: None,
-            order: Order::None,
-        },
-        breaker: BreakerConfig {
-            failure_ratio: 0.7,
-            min_requests: 10,
-            window: Duration::from_secs(300),
-            open_for: Duration::from_secs(30),
-            disable_after: Some(Duration::from_secs(5 * 86_400)),
-        },
-        tls: TlsConfig {
-            verify: section.required("verify_ssl"),
-            ca_file: None,
-            client_cert: None,
-            client_key: None,
-            server_name: None,
-        },
-        proxy: None,
-        fallback: None,
-        health: None,
+        old_secrets: signing_keys(&section, "old_secrets"),
+        signatures: signatures(&section),
+        payload: payload(&section, &url),
+        timeout: timeout(&section),
+        connect_timeout: section.seconds("connect_timeout", 0.1..=120.0),
+        retry: retry(section.section("retry")),
+        batch: batch(section.section("batch")),
+        limits: limits(section.section("limits")),
+        breaker: breaker(section.section("breaker")),
+        tls: tls(section.section("tls")),
+        proxy: proxy(section.section("outbound")),
+        fallback: section.parsed("fallback_url", http_url),
+        health: health(section.section("health")),
+        url,
     };
-    section.finish();
+    section.finish_with(&other_names());
     webhook
 }
 
-/// These belong to the transport or to the signature; a value of the user's would break either.
-const RESERVED_HEADERS: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
-
-fn headers(section: Section<'_>) -> BTreeMap<String, SecretString> {
-    let mut headers = BTreeMap::new();
-    for name in section.free_keys() {
-        let value: String = section.required(&name);
-        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-        if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            section.wrong(&name, "is set by the agent itself");
-        } else if !name.chars().all(token) || value.chars().any(|c| c.is_ascii_control()) {
-            section.wrong(&name, "is not a valid header name and value");
-        } else {
-            headers.insert(name, SecretString::from(value));
-        }
+fn id(section: &Section<'_>) -> WebhookId {
+    let parse = |text: &str| match RESERVED_IDS.contains(&text) {
+        true => Err(format!("`{text}` is an address of the API; take another id")),
+        false => WebhookId::parse(text).map_err(|error| error.to_string()),
+    };
+    let id = section.needed::<Name>("id").map(|name| parse(&name.0));
+    match id {
+        Some(Ok(id)) => return id,
+        Some(Err(message)) => section.wrong("id", message),
+        None => {}
     }
-    section.finish();
-    headers
+    placeholder(WebhookId::parse)
 }
 
-fn retry_schedule(section: &Section<'_>) -> Option<Vec<Duration>> {
-    const KEY: &str = "retry_schedule_s";
-    let schedule: Vec<f64> = section.optional(KEY)?;
-    if schedule.len() > 50 || schedule.iter().any(|pause| !(0.0..=604_800.0).contains(pause)) {
-        section.wrong(KEY, "must be at most 50 pauses of 0 to 604800 seconds");
+fn timeout(section: &Section<'_>) -> Option<std::time::Duration> {
+    let seconds = section.optional::<f64>("timeout")?;
+    if seconds > 600.0 {
+        section.wrong("timeout", "must be from 1 to 120 seconds; are these milliseconds?");
         return None;
     }
-    Some(schedule.into_iter().map(Duration::from_secs_f64).collect())
+    let timeout = section.seconds("timeout", 1.0..=120.0);
+    if !(5.0..=30.0).contains(&seconds) {
+        section.warn(
+            "timeout",
+            "5 to 30 seconds are reasonable: slow receivers are cut off, dead ones hold a place",
+        );
+    }
+    Some(timeout)
 }
 
+/// Over the internet anybody on the way can read it, and the signature proves nothing to them.
+fn warn_if_plain(section: &Section<'_>, url: &Url) {
+    let public = match url.host() {
+        Some(Host::Ipv4(ip)) => !(ip.is_private() || ip.is_loopback() || ip.is_link_local()),
+        Some(Host::Ipv6(ip)) => !(ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local()),
+        // A name with dots that is not of this site's own.
+        Some(Host::Domain(name)) => {
+            let site = [".local", ".lan", ".home", ".internal", ".home.arpa", ".test", ".localhost"];
+            name.contains('.') && !site.iter().any(|end| name.ends_with(end))
+        }
+        None => false,
+    };
+    if url.scheme() == "http" && public {
+        section.warn("url", "goes unencrypted over the internet; use https");
+    }
+}
+
+fn proxy(section: Section<'_>) -> Option<Url> {
+    let proxy = section.parsed("proxy", http_url);
+    section.finish();
+    proxy
+}
+
+/// What webhooks and rules both ask of an event.
 pub(in crate::config) fn conditions(section: &Section<'_>) -> Conditions {
     Conditions {
         event_types: section.required("event_types"),

@@ -1,0 +1,295 @@
+//! `/api/v1/webhooks`: webhooks as objects. What may be set, and what a change means, is decided in [`crate::webhooks`]; how a webhook is
+//! shown in [`view`].
+
+mod explain;
+pub(super) mod view;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, get, post};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use super::auth::Identity;
+use super::query::Query;
+use super::reply::{Failure, Step, Wrong};
+use super::{ApiState, body};
+use crate::config::Problem;
+use crate::store::Reader;
+use crate::webhooks::{Entry, Kind, Refusal, Switch};
+
+pub(super) use explain::explain;
+
+/// Of a webhook with its templates.
+pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
+/// An old secret is good for a day more, unless asked otherwise, and for a month at most.
+const GRACE_S: u64 = 86_400;
+const MAX_GRACE_S: u64 = 31 * 86_400;
+
+/// All routes, without their second form with a slash at the end.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
+    let one = get(read).put(replace).patch(patch).delete(delete);
+    let routes = vec![
+        ("/api/v1/webhooks", get(list).post(create)),
+        ("/api/v1/webhooks/test", post(try_address)),
+        ("/api/v1/webhooks/{id}", one),
+        ("/api/v1/webhooks/{id}/enable", post(|state, who, id| switch(state, who, id, Switch::Enable))),
+        ("/api/v1/webhooks/{id}/disable", post(|state, who, id| switch(state, who, id, Switch::Disable))),
+        ("/api/v1/webhooks/{id}/pause", post(|state, who, id| switch(state, who, id, Switch::Pause))),
+        ("/api/v1/webhooks/{id}/resume", post(|state, who, id| switch(state, who, id, Switch::Resume))),
+        ("/api/v1/webhooks/{id}/secret", get(secret)),
+        ("/api/v1/webhooks/{id}/secret/rotate", post(rotate)),
+        ("/api/v1/webhooks/{id}/test", post(test)),
+    ];
+    let limited = |(path, route): (_, MethodRouter<ApiState>)| {
+        (path, route.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
+    };
+    routes.into_iter().map(limited).collect()
+}
+
+/// A body that must be a JSON object.
+pub(super) type Body = Result<Bytes, BytesRejection>;
+
+/// A webhook, unless it is another customer's.
+pub(super) fn seen(state: &ApiState, identity: &Identity, id: &str) -> Result<Arc<Entry>, Failure> {
+    let entry = state.0.webhooks.get(id)?;
+    if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown(Kind::Webhook).into()) }
+}
+
+/// The settings in a body. Whoever belongs to a customer makes webhooks and rules of this customer, whatever he says.
+pub(super) fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
+    let mut settings = object(body)?;
+    if let (Some(customer), Some(object)) = (&identity.customer, settings.as_object_mut()) {
+        object.remove("tenant");
+        object.insert("customer".to_owned(), customer.as_str().into());
+    }
+    Ok(settings)
+}
+
+async fn list(
+    State(state): State<ApiState>,
+    identity: Identity,
+    query: Query,
+) -> Result<Json<Value>, Failure> {
+    query.finish()?;
+    let states = state.read(&identity, Reader::webhook_states).await?;
+    let entries = state.webhooks(&identity);
+    let items: Vec<Value> = entries.iter().map(|entry| view::entry(entry, states.get(&entry.id))).collect();
+    Ok(Json(json!({"items": items})))
+}
+
+async fn create(
+    State(state): State<ApiState>,
+    identity: Identity,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let entry = state.0.webhooks.create(&settings(&identity, body)?).await?;
+    Ok((StatusCode::CREATED, shown(&state, &identity, &entry).await?))
+}
+
+async fn read(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let entry = seen(&state, &identity, &id)?;
+    shown(&state, &identity, &entry).await
+}
+
+async fn replace(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
+    let entry = state.0.webhooks.replace(&id, &settings(&identity, body)?).await?;
+    shown(&state, &identity, &entry).await
+}
+
+async fn patch(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
+    let entry = state.0.webhooks.patch(&id, &settings(&identity, body)?).await?;
+    shown(&state, &identity, &entry).await
+}
+
+async fn delete(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Failure> {
+    seen(&state, &identity, &id)?;
+    state.0.webhooks.delete(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn switch(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+    switch: Switch,
+) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
+    let entry = state.0.webhooks.switch(&id, switch).await?;
+    shown(&state, &identity, &entry).await
+}
+
+async fn secret(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let entry = seen(&state, &identity, &id)?;
+    let secret = entry.config.as_ref().ok().and_then(|config| config.secret.as_ref());
+    let secret = secret.ok_or_else(|| Failure::NotFound("this webhook has no secret".to_owned()))?;
+    Ok(Json(json!({"id": entry.id.as_str(), "secret": secret.expose_secret()})))
+}
+
+async fn rotate(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
+    let (secret, grace_s) = rotation(body)?;
+    let (entry, secret) = state.0.webhooks.rotate(&id, secret, grace_s).await?;
+    let old_until = entry.config.as_ref().ok().and_then(|config| config.old_secrets.first()?.until);
+    Ok(Json(json!({
+        "id": entry.id.as_str(),
+        "secret": secret.expose_secret(),
+        "grace_s": grace_s,
+        "old_secret_until": old_until,
+    })))
+}
+
+/// `{secret, grace_s}`, both of which may be left out.
+fn rotation(body: Body) -> Result<(Option<String>, u64), Failure> {
+    let bytes = body::bytes(body, MAX_BODY_BYTES)?;
+    let value = if bytes.is_empty() { json!({}) } else { body::json(&bytes)? };
+    let report = body::Report::default();
+    let fields = report.object(&value);
+    let secret = fields.optional("secret", |value| match value.as_str() {
+        Some(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err(("must be a text that is not empty".to_owned(), "value_error")),
+    });
+    let grace_s = fields.optional("grace_s", |value| {
+        let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE_S);
+        seconds.ok_or_else(|| (format!("must be a whole number from 0 to {MAX_GRACE_S}"), "value_error"))
+    });
+    report.finish((secret, grace_s.unwrap_or(GRACE_S)))
+}
+
+async fn test(
+    State(state): State<ApiState>,
+    identity: Identity,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    seen(&state, &identity, &id)?;
+    let (delivery, trial) = state.0.webhooks.test(&id).await?;
+    let mut answer = view::trial(&trial);
+    answer["delivery_id"] = json!(delivery.id);
+    answer["event_id"] = json!(delivery.event_id);
+    answer["trigger"] = json!("test");
+    Ok(Json(answer))
+}
+
+/// `{url, test_data}`; besides these, every setting of a webhook.
+async fn try_address(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Failure> {
+    let mut settings = object(body)?;
+    let data = settings.as_object_mut().and_then(|object| object.remove("test_data"));
+    let data = data.unwrap_or_else(|| json!({"message": "Test webhook"}));
+    Ok(Json(view::trial(&state.0.webhooks.try_address(&settings, &data).await?)))
+}
+
+async fn shown(state: &ApiState, identity: &Identity, entry: &Entry) -> Result<Json<Value>, Failure> {
+    let states = state.read(identity, Reader::webhook_states).await?;
+    Ok(Json(view::entry(entry, states.get(&entry.id))))
+}
+
+fn object(body: Body) -> Result<Value, Failure> {
+    let value = body::json(&body::bytes(body, MAX_BODY_BYTES)?)?;
+    let report = body::Report::default();
+    report.object(&value);
+    report.finish(())?;
+    Ok(value)
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown(_) => Self::NotFound(refusal.to_string()),
+            Refusal::Exists(..) | Refusal::FileOwned(_) | Refusal::RuleOwned(..) | Refusal::InUse(..) => {
+                Self::Conflict(refusal.to_string())
+            }
+            Refusal::Invalid(problems) => Self::Invalid(problems.iter().map(wrong).collect()),
+            Refusal::Store(error) => Self::internal(error),
+        }
+    }
+}
+
+/// The reader's problem, as pydantic would put it.
+fn wrong(problem: &Problem) -> Wrong {
+    let kind = match problem.message.as_str() {
+        missing if missing.starts_with("is missing") => "value_error.missing",
+        unknown if unknown.starts_with("unknown key") => "value_error.extra",
+        other if other.starts_with("expected ") => "type_error",
+        _ => "value_error",
+    };
+    let mut loc: Vec<Step> = vec!["body".into()];
+    loc.extend(steps(&problem.key));
+    Wrong::at(loc, problem.message.clone(), kind)
+}
+
+/// `filters."face.*".conditions[1].value` -> filters, face.*, conditions, 0, value.
+fn steps(key: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut quoted = false;
+    let mut word = String::new();
+    for letter in key.chars().chain(['.']) {
+        match letter {
+            '"' => quoted = !quoted,
+            '.' | '[' | ']' if !quoted => {
+                let word = std::mem::take(&mut word);
+                match word.parse::<usize>() {
+                    _ if word.is_empty() => {}
+                    // The reader counts as people do.
+                    Ok(index) if letter == ']' => steps.push(index.saturating_sub(1).into()),
+                    Ok(_) | Err(_) => steps.push(word.as_str().into()),
+                }
+            }
+            other => word.push(other),
+        }
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_the_steps_of_pydantic() {
+        for (key, expected) in [
+            ("retry.schedule", json!(["retry", "schedule"])),
+            (
+                "filters.\"face.*\".conditions[2].value",
+                json!(["filters", "face.*", "conditions", 1, "value"]),
+            ),
+            ("headers.1", json!(["headers", "1"])),
+            ("", json!([])),
+        ] {
+            assert_eq!(serde_json::to_value(steps(key)).expect("plain data"), expected);
+        }
+    }
+}
