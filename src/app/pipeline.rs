@@ -79,18 +79,26 @@ pub(crate) struct CameraInput {
     pub(crate) packets: queue::Receiver<Packet>,
 }
 
+/// What others want of a running pipeline.
+pub(crate) struct Wishes<'a> {
+    /// Who looks at pictures right now.
+    pub(crate) live: &'a Live,
+    /// The lengths of stay that are news.
+    pub(crate) marks: watch::Receiver<Vec<DwellMark>>,
+}
+
 impl Pipeline {
-    /// Starts all threads, downstream first. `marks`: the lengths of stay that are news. `sink` gets each state of each event in order and says whether to go on.
+    /// Starts all threads, downstream first. `sink` gets each state of each event in order and says whether to go on.
     pub(crate) fn start(
         config: &Config,
         cameras: Vec<CameraInput>,
         when_full: WhenFull,
         examiner: Examiner,
         telemetry: &Arc<Telemetry>,
-        live: &Live,
-        marks: watch::Receiver<Vec<DwellMark>>,
+        wishes: Wishes<'_>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
+        let Wishes { live, marks } = wishes;
         let mut pipeline = Self {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
             threads: Vec::new(),

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::pipeline::{CameraInput, Pipeline, load_detector};
+use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
 use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::{Examiner, WhenFull};
@@ -62,8 +62,8 @@ impl Replay {
         let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
         let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);
         let (when_full, telemetry) = (WhenFull::Wait, &self.telemetry);
-        let pipeline =
-            Pipeline::start(config, cameras, when_full, examiner, telemetry, &nobody, marks, sink)?;
+        let wishes = Wishes { live: &nobody, marks };
+        let pipeline = Pipeline::start(config, cameras, when_full, examiner, telemetry, wishes, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);
         self.examiner =

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{first_token, sign_pictures};
-use super::pipeline::{CameraInput, Pipeline, load_detector};
+use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
 use super::{inspector_verifier, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
@@ -55,7 +55,6 @@ async fn supervise(config: &Config) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    registry.current().warn_about_plain_http();
     let health = Health::new(registry.clone());
     let verifier = inspector_verifier(config);
     let tokens = Tokens::open(&config.data_dir)?;
@@ -63,7 +62,7 @@ async fn supervise(config: &Config) -> Result<()> {
     let live = Live::default();
     let services_of_api = Services {
         live: live.clone(),
-        access: Access::new(&config.api, tokens, publisher.clone()),
+        access: Access::new(config, tokens, publisher.clone()),
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
         health: health.clone(),
@@ -89,10 +88,10 @@ async fn supervise(config: &Config) -> Result<()> {
     services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
-    let marks = publisher.dwell_marks();
+    let wishes = Wishes { live: &live, marks: publisher.dwell_marks() };
     let sink = publish_with(publisher);
     let pipeline =
-        Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, &live, marks, sink)?;
+        Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, wishes, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));

@@ -49,7 +49,7 @@ impl Ruled {
         let (webhooks, publisher) = opened.unwrap();
         let services = Services {
             live: Live::default(),
-            access: Access::new(&config.api, Tokens::open(folder).unwrap(), publisher.clone()),
+            access: Access::new(&config, Tokens::open(folder).unwrap(), publisher.clone()),
             publisher: publisher.clone(),
             webhooks: webhooks.clone(),
             health: Health::new(agent.registry.clone()),
