@@ -33,6 +33,7 @@ mod page;
 mod query;
 mod reach;
 mod reply;
+mod rules;
 mod stats;
 mod steering;
 mod stream;
@@ -231,7 +232,8 @@ fn router(state: ApiState) -> Router {
         .routes(routes!(steering::replay_one))
         .routes(routes!(auth::tokens::list, auth::tokens::create))
         .routes(routes!(auth::tokens::revoke))
-        .merge(webhooks::routes());
+        .merge(webhooks::routes())
+        .merge(rules::routes());
     let (mut limited, mut document) = limited.split_for_parts();
     let (health, about_health) = OpenApiRouter::new().routes(routes!(health::health)).split_for_parts();
     document.merge(about_health);

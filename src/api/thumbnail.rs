@@ -78,7 +78,7 @@ fn find(reader: &Reader, id: EventId) -> Result<Option<(Event, Option<Content>)>
     // A better picture may replace the file between two steps; then there is a new one to look at.
     for _ in 0..3 {
         let Some(event) = reader.event(id)? else { return Ok(None) };
-        let Some(file) = reader.picture(id)? else { return Ok(Some((event, None))) };
+        let Some(file) = reader.picture(event.pictured_as())? else { return Ok(Some((event, None))) };
         match std::fs::read(&file.path) {
             Ok(jpeg) => {
                 let speaks_of_it = event.thumbnail.as_ref().is_none_or(|one| one.sha256 == file.sha256);

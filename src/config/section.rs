@@ -68,6 +68,12 @@ impl<'s> Section<'s> {
         Section::new(String::new(), own.into_iter().chain(defaults).collect(), self.report)
     }
 
+    /// This table over another.
+    pub(super) fn with_defaults(mut self, defaults: &Section<'s>) -> Self {
+        self.layers.extend(defaults.layers.iter().cloned());
+        self
+    }
+
     fn new(path: String, layers: Vec<Layer<'s>>, report: &'s Report<'s>) -> Self {
         Self { path, layers, known: RefCell::default(), report }
     }

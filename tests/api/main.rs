@@ -21,6 +21,7 @@ mod receivers;
 mod refusals;
 mod reports;
 mod rig;
+mod rules;
 mod secrets;
 mod signed;
 mod slashes;

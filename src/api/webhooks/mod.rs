@@ -2,7 +2,7 @@
 //! shown in [`view`].
 
 pub(super) mod explain;
-mod view;
+pub(super) mod view;
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use super::reply::{Failure, Step, Wrong};
 use super::{ApiState, body};
 use crate::config::Problem;
 use crate::store::Reader;
-use crate::webhooks::{Entry, Refusal, Switch};
+use crate::webhooks::{Entry, Kind, Refusal, Switch};
 
 /// Of a webhook with its templates.
-const MAX_BODY_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
 /// An old secret is good for a day more, unless asked otherwise, and for a month at most.
 const GRACE_S: u64 = 86_400;
 const MAX_GRACE_S: u64 = 31 * 86_400;
@@ -47,16 +47,16 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// A body that must be a JSON object.
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// A webhook, unless it is another customer's.
 pub(super) fn seen(state: &ApiState, identity: &Identity, id: &str) -> Result<Arc<Entry>, Failure> {
     let entry = state.0.webhooks.get(id)?;
-    if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown.into()) }
+    if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown(Kind::Webhook).into()) }
 }
 
-/// The settings in a body. Whoever belongs to a customer makes webhooks of this customer, whatever he says.
-fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
+/// The settings in a body. Whoever belongs to a customer makes webhooks and rules of this customer, whatever he says.
+pub(super) fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
     let mut settings = object(body)?;
     if let (Some(customer), Some(object)) = (&identity.customer, settings.as_object_mut()) {
         object.remove("tenant");
@@ -378,8 +378,10 @@ fn object(body: Body) -> Result<Value, Failure> {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unknown => Self::NotFound(refusal.to_string()),
-            Refusal::Exists(_) | Refusal::FileOwned(_) => Self::Conflict(refusal.to_string()),
+            Refusal::Unknown(_) => Self::NotFound(refusal.to_string()),
+            Refusal::Exists(..) | Refusal::FileOwned(_) | Refusal::RuleOwned(..) | Refusal::InUse(..) => {
+                Self::Conflict(refusal.to_string())
+            }
             Refusal::Invalid(problems) => Self::Invalid(problems.iter().map(wrong).collect()),
             Refusal::Store(error) => Self::internal(error),
         }
