@@ -296,7 +296,9 @@ impl<'s> Section<'s> {
         let Some(value) = self.find(key) else { return Vec::new() };
         let (_, place) = self.place(key);
         let Some(items) = value.as_array() else {
-            self.wrong(key, format!("expected [[{place}]], with two brackets"));
+            let names = place.split('.').map(|name| name.split('[').next().unwrap_or(name));
+            let header = names.collect::<Vec<_>>().join(".");
+            self.wrong(key, format!("expected [[{header}]], with two brackets"));
             return Vec::new();
         };
         let section = |(index, item): (usize, &'s Value<'s>)| {

@@ -119,7 +119,7 @@ fn an_alert_is_heard_once_by_each_who_listens() {
         hook("acted", "\"*\""),
         hook("acted_and_listens", "\"alert_triggered\""),
         hook("everything", "\"*\""),
-        hook("alerts", "\"alert.triggered\""),
+        hook("siren", "\"alert.triggered\""),
         hook("both", "\"object.*\", \"alert.*\""),
         hook("faces", "\"face.*\""),
         hook("other_rule", "\"*\""),
@@ -133,7 +133,7 @@ fn an_alert_is_heard_once_by_each_who_listens() {
     let expected = ["acted by R", "acted_and_listens by R", "everything by Everything", "both by Both"];
     assert_eq!(lines(&plan.deliveries), expected);
     assert_eq!(plan.alerts.len(), 1);
-    assert_eq!(lines(&plan.alerts[0].deliveries), ["alerts by R", "both by R"]);
+    assert_eq!(lines(&plan.alerts[0].deliveries), ["siren by R", "both by R"]);
 }
 
 #[test]

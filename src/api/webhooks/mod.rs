@@ -2,6 +2,7 @@
 //! shown in [`view`].
 
 pub(super) mod explain;
+mod secret;
 pub(super) mod view;
 
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,9 +26,6 @@ use crate::webhooks::{Entry, Kind, Refusal, Switch};
 
 /// Of a webhook with its templates.
 pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
-/// An old secret is good for a day more, unless asked otherwise, and for a month at most.
-const GRACE_S: u64 = 86_400;
-const MAX_GRACE_S: u64 = 31 * 86_400;
 
 /// All routes, without their second form with a slash at the end.
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -40,8 +37,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(disable))
         .routes(routes!(pause))
         .routes(routes!(resume))
-        .routes(routes!(secret))
-        .routes(routes!(rotate))
+        .routes(routes!(secret::secret))
+        .routes(routes!(secret::rotate))
         .routes(routes!(test))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
@@ -253,73 +250,6 @@ async fn switch(
     seen(&state, &identity, &id)?;
     let entry = state.0.webhooks.switch(&id, switch).await?;
     shown(&state, &identity, &entry).await
-}
-
-#[utoipa::path(
-    get,
-    path = "/api/v1/webhooks/{id}/secret",
-    tag = "webhooks",
-    summary = "Its secret",
-    params(
-        ("id" = String, Path, description = "The webhook")
-    ),
-    responses((status = 200, description = "OK", body = Object))
-)]
-async fn secret(
-    State(state): State<ApiState>,
-    identity: Identity,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    let entry = seen(&state, &identity, &id)?;
-    let secret = entry.config.as_ref().ok().and_then(|config| config.secret.as_ref());
-    let secret = secret.ok_or_else(|| Failure::NotFound("this webhook has no secret".to_owned()))?;
-    Ok(Json(json!({"id": entry.id.as_str(), "secret": secret.expose_secret()})))
-}
-
-#[utoipa::path(
-    post,
-    path = "/api/v1/webhooks/{id}/secret/rotate",
-    tag = "webhooks",
-    summary = "Give it another secret; the old one signs for a while",
-    request_body(content = Option<Object>, description = "`grace_s`, `secret`"),
-    params(
-        ("id" = String, Path, description = "The webhook")
-    ),
-    responses((status = 200, description = "OK", body = Object))
-)]
-async fn rotate(
-    State(state): State<ApiState>,
-    identity: Identity,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Json<Value>, Failure> {
-    seen(&state, &identity, &id)?;
-    let (secret, grace_s) = rotation(body)?;
-    let (entry, secret) = state.0.webhooks.rotate(&id, secret, grace_s).await?;
-    let old_until = entry.config.as_ref().ok().and_then(|config| config.old_secrets.first()?.until);
-    Ok(Json(json!({
-        "id": entry.id.as_str(),
-        "secret": secret.expose_secret(),
-        "grace_s": grace_s,
-        "old_secret_until": old_until,
-    })))
-}
-
-/// `{secret, grace_s}`, both of which may be left out.
-fn rotation(body: Body) -> Result<(Option<String>, u64), Failure> {
-    let bytes = body::bytes(body, MAX_BODY_BYTES)?;
-    let value = if bytes.is_empty() { json!({}) } else { body::json(&bytes)? };
-    let report = body::Report::default();
-    let fields = report.object(&value);
-    let secret = fields.optional("secret", |value| match value.as_str() {
-        Some(text) if !text.is_empty() => Ok(text.to_owned()),
-        _ => Err(("must be a text that is not empty".to_owned(), "value_error")),
-    });
-    let grace_s = fields.optional("grace_s", |value| {
-        let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE_S);
-        seconds.ok_or_else(|| (format!("must be a whole number from 0 to {MAX_GRACE_S}"), "value_error"))
-    });
-    report.finish((secret, grace_s.unwrap_or(GRACE_S)))
 }
 
 #[utoipa::path(
