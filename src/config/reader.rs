@@ -79,6 +79,8 @@ impl SpecReader {
         known: &[KnownWebhook<'_>],
     ) -> Result<Reading<RuleConfig>, Vec<Problem>> {
         self.read_as(body, canonical_rule, |root, own, report| {
+            // The word of JSON for what files write as [[rule.action]].
+            report.spelled("action".to_owned(), "actions".to_owned());
             let config = rule(root.over("rule", own), root, Owner::Api);
             check_names(&config, &self.cameras, known, |key, message| report.add(None, key, message));
             check_places(&config, &self.cameras, |key, message| report.add(None, key, message));

@@ -202,9 +202,9 @@ fn s5_22_the_guides_receiver_processes_what_it_knows_and_tolerates_the_rest() {
     let (receiver, address) = sample("tagorun_responses.js", "");
     let url = format!("{address}/webhook");
     let event = |kind| ingested(kind, json!({"device": "d-1"}));
-    assert_eq!(send(&url, "format = \"tagorun\"", SECRET, &event("data.received")), Some(200));
+    assert_eq!(send(&url, "format = \"standard\"", SECRET, &event("data.received")), Some(200));
     assert!(receiver.says("processed ").contains("data.received"));
-    assert_eq!(send(&url, "format = \"tagorun\"", SECRET, &event("door.opened")), Some(200));
+    assert_eq!(send(&url, "format = \"standard\"", SECRET, &event("door.opened")), Some(200));
     assert_eq!(receiver.says("Unknown event type: "), "door.opened");
 }
 
