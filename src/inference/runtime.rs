@@ -7,7 +7,7 @@ use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
-use super::Library;
+use super::{Library, Tensor};
 use crate::config;
 
 /// ONNX Runtime or a network cannot be used.
@@ -36,6 +36,15 @@ pub enum InferenceError {
     /// A network failed, or answered in another shape than its manifest says.
     #[error("the network failed: {0}")]
     Run(String),
+}
+
+impl InferenceError {
+    /// The network answers in other shapes than its family does.
+    #[must_use]
+    pub fn wrong_outputs(family: &str, outputs: &[Tensor<'_>]) -> Self {
+        let shapes: Vec<String> = outputs.iter().map(|t| format!("{} {:?}", t.name, t.shape)).collect();
+        Self::Run(format!("these are not the outputs of the {family} family: {}", shapes.join(", ")))
+    }
 }
 
 impl From<ort::Error> for InferenceError {
