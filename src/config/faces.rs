@@ -15,7 +15,7 @@ pub struct Faces {
     pub min_score: f32,
     /// Pixels between the eyes.
     pub min_eye_distance: f32,
-    /// Variance of the Laplacian of the aligned face.
+    /// As [`crate::model::FaceQuality::sharpness`].
     pub min_sharpness: f32,
     /// Mean luma of the aligned face, 0..255.
     pub brightness: (f32, f32),

@@ -11,6 +11,10 @@ use crate::pixels::{Area, Picture, RgbImage, View};
 /// The places of eyes, nose and mouth corners in the 112x112 pictures that ArcFace was trained with (Deng et al., arXiv 1801.07698).
 const ARCFACE: [(f32, f32); 5] =
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)];
+/// What of those pictures is face on any head: left and right, top and bottom.
+const FACE: ((f32, f32), (f32, f32)) = ((16.0, 96.0), (24.0, 108.0));
+/// Steps in which it is counted.
+const GRID: u16 = 16;
 const ARCFACE_SIDE: f32 = 112.0;
 /// dlib aligns by the corners of the eyes and below the nose. In its 150x150 pictures the eyes come to lie around this point ...
 const DLIB_EYES: (f32, f32) = (74.0, 47.1);
@@ -94,6 +98,22 @@ pub(super) fn align(
     warp(rgb, &Similarity { shift, ..back }, side)
 }
 
+/// The share of the face that lies in an area, both in pixels. What a detector calls the box of a face ends where the picture
+/// ends; where the rest of the face would be, the five points tell.
+pub(super) fn share_inside(points: &[(f32, f32); 5], area: Area) -> f32 {
+    let back = Similarity::fit(points, &ARCFACE).inverse();
+    let ((left, right), (top, bottom)) = FACE;
+    let grid = |row: u16, column: u16| {
+        let at = |start: f32, end: f32, step: u16| start + (end - start) * f32::from(step) / f32::from(GRID);
+        back.apply((at(left, right, column), at(top, bottom, row)))
+    };
+    let end = ((area.x + area.width) as f32, (area.y + area.height) as f32);
+    let inside = |&(x, y): &(f32, f32)| x >= area.x as f32 && y >= area.y as f32 && x < end.0 && y < end.1;
+    let all = (0..=GRID).flat_map(|row| (0..=GRID).map(move |column| (row, column)));
+    let count = all.map(|(row, column)| grid(row, column)).filter(inside).count();
+    count as f32 / f32::from((GRID + 1) * (GRID + 1))
+}
+
 /// What of the picture the aligned face shows, with a pixel around it for interpolation.
 fn source_area(back: &Similarity, side: usize, picture: (usize, usize)) -> Area {
     let end = side as f32;
@@ -169,6 +189,15 @@ mod tests {
         let dlib = template(Alignment::Dlib, 150);
         near(((dlib[0].0 + dlib[1].0) / 2.0, (dlib[0].1 + dlib[1].1) / 2.0), (74.0, 47.1));
         near((dlib[1].0 - dlib[0].0, 0.0), (52.55, 0.0));
+    }
+
+    #[test]
+    fn a_face_at_the_edge_is_inside_by_its_share() {
+        // Of the 80 columns that are face, 20 lie beyond x = 0.
+        let points = ARCFACE.map(|(x, y)| (x - 36.0, y));
+        let share = share_inside(&points, Area::whole(500, 500));
+        assert!((share - 0.75).abs() < 0.05, "{share}");
+        assert!(share_inside(&ARCFACE, Area::whole(112, 112)) > 0.99);
     }
 
     #[test]

@@ -186,7 +186,8 @@ mod tests {
 
     #[track_caller]
     fn assert_face(found: &[RawFace], rect: Rect, score: f32, landmarks: [(f32, f32); 5]) {
-        let [found] = found else { panic!("one face, not {found:?}") };
+        assert_eq!(found.len(), 1, "{found:?}");
+        let found = &found[0];
         let close = |a: f32, b: f32| (a - b).abs() < 1e-3;
         let raw = found.raw;
         assert!(close(raw.rect.x1, rect.x1) && close(raw.rect.y1, rect.y1), "{found:?}");

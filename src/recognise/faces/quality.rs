@@ -1,6 +1,6 @@
 //! How usable a face is, and whether it may say who somebody is. Pure.
 
-use super::align::{align, template};
+use super::align::{align, share_inside, template};
 use crate::config::{self, Alignment};
 use crate::model::{Face, FaceFlaw, FaceQuality};
 use crate::pixels::{Area, Picture, RgbImage};
@@ -15,8 +15,9 @@ const NOSE_DEPTH: f32 = 0.55;
 const NOSE_HEIGHT: f32 = 0.52;
 /// From the eyes to the mouth, in eye distances.
 const MOUTH_DEPTH: f32 = 1.15;
-/// A face of which less lies in the picture is cut off.
-const MIN_INSIDE: f32 = 0.9;
+/// A face of which less lies in the picture is cut off. Of 23 faces cut at a side, with a fifth of the box missing the median
+/// share is 0.81, and the similarity to the uncut face at least 0.84; with half of the box missing 0.60 and 0.38.
+const MIN_INSIDE: f32 = 0.8;
 
 /// Judges faces by the limits of the configuration.
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ impl Gate {
             pitch,
             weight: 0.0,
         };
-        let inside = face.rect.share_inside(&area.normalised(width, height));
+        let inside = share_inside(&points, area);
         let flaw = self.flaw(face, &quality, inside);
         if flaw.is_none() {
             quality.weight = self.weight(face, &quality);
@@ -104,11 +105,15 @@ fn brightness(luma: &[f32]) -> f32 {
     mean(inner().map(|at| luma[at])).0
 }
 
-/// Variance of the Laplacian.
+/// Second differences along rows, columns and both diagonals; of each the variance, and of those the least: a camera or a head
+/// that moves wipes out the detail along its way and leaves the rest. (Gaussian blur of 7.5 % of the eye distance leaves 1.4 of
+/// 66 in the median, a movement along a row by a third of it 2.6; the variance of the Laplacian 6 and 79 of 630.)
 fn sharpness(luma: &[f32]) -> f32 {
-    let laplacian =
-        |at: usize| luma[at - 1] + luma[at + 1] + luma[at - SIDE] + luma[at + SIDE] - 4.0 * luma[at];
-    mean(inner().map(laplacian)).1
+    const WAYS: [(usize, f32); 4] = [(1, 1.0), (SIDE, 1.0), (SIDE + 1, 2.0), (SIDE - 1, 2.0)];
+    let detail = |(step, square): (usize, f32)| {
+        mean(inner().map(|at| (luma[at - step] + luma[at + step] - 2.0 * luma[at]) / square)).1
+    };
+    WAYS.into_iter().map(detail).fold(f32::INFINITY, f32::min)
 }
 
 /// Mean and variance.
@@ -140,4 +145,72 @@ fn pose([left, right, nose, mouth_left, mouth_right]: &[(f32, f32); 5]) -> (f32,
     let across = (from_eyes.0 * down.1 - from_eyes.1 * down.0) / length;
     let depth = NOSE_DEPTH / MOUTH_DEPTH;
     ((across / depth).atan().to_degrees(), ((NOSE_HEIGHT - along) / depth).atan().to_degrees())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const FRONTAL: [(f32, f32); 5] = [(38.3, 51.6), (73.5, 51.6), (56.0, 72.5), (41.5, 92.3), (70.7, 92.3)];
+
+    fn gate() -> Gate {
+        Gate::new(&Config::parse("").expect("the defaults are valid").faces)
+    }
+
+    /// Stripes and blocks: as much detail in all directions as a sharp photo has.
+    fn textured(side: usize, shade: impl Fn(usize, usize) -> u8) -> RgbImage {
+        let data = (0..side * side).flat_map(|i| [shade(i % side, i / side); 3]).collect();
+        RgbImage { width: side, height: side, data }
+    }
+
+    fn blocks(x: usize, y: usize) -> u8 {
+        if (x / 6 + y / 6).is_multiple_of(2) { 100 } else { 140 }
+    }
+
+    fn flaw(image: &RgbImage, points: [(f32, f32); 5], score: f32) -> Option<FaceFlaw> {
+        let side = image.width as f32;
+        let landmarks = points.map(|(x, y)| (x / side, y / side));
+        let face = Face { rect: crate::model::Rect::FULL, score, landmarks };
+        let area = Area::whole(image.width, image.height);
+        let (quality, flaw) = gate().judge(Picture::Rgb(image), area, &face, &mut RgbImage::default());
+        assert_eq!(flaw.is_none(), quality.weight > 0.0, "a face votes if and only if it has a weight");
+        flaw
+    }
+
+    #[test]
+    fn each_flaw_is_named() {
+        let sharp = textured(112, blocks);
+        assert_eq!(flaw(&sharp, FRONTAL, 0.9), None);
+        assert_eq!(flaw(&sharp, FRONTAL, 0.6), Some(FaceFlaw::Uncertain));
+        assert_eq!(flaw(&sharp, FRONTAL.map(|(x, y)| (x - 40.0, y)), 0.9), Some(FaceFlaw::CutOff));
+        assert_eq!(flaw(&sharp, FRONTAL.map(|(x, y)| (x * 0.4, y * 0.4)), 0.9), Some(FaceFlaw::TooSmall));
+        let [left, right, _, mouth_left, mouth_right] = FRONTAL;
+        for nose in [(76.0, 72.5), (36.0, 72.5), (56.0, 86.0), (56.0, 58.0)] {
+            let turned = [left, right, nose, mouth_left, mouth_right];
+            assert_eq!(flaw(&sharp, turned, 0.9), Some(FaceFlaw::TurnedAway), "{nose:?}");
+        }
+        assert_eq!(flaw(&textured(112, |x, y| blocks(x, y) / 10), FRONTAL, 0.9), Some(FaceFlaw::TooDark));
+        assert_eq!(
+            flaw(&textured(112, |x, y| blocks(x, y) / 4 + 215), FRONTAL, 0.9),
+            Some(FaceFlaw::TooBright)
+        );
+        let smooth = textured(112, |x, y| (80 + (x + y) / 4) as u8);
+        assert_eq!(flaw(&smooth, FRONTAL, 0.9), Some(FaceFlaw::Blurred));
+        let moved = textured(112, |_, y| blocks(0, y));
+        assert_eq!(flaw(&moved, FRONTAL, 0.9), Some(FaceFlaw::Blurred), "no detail along the rows");
+    }
+
+    #[test]
+    fn pose_follows_the_nose() {
+        let (yaw, pitch) = pose(&FRONTAL);
+        assert!(yaw.abs() < 1.0 && pitch.abs() < 3.0, "{yaw} {pitch}");
+        let [left, right, _, mouth_left, mouth_right] = FRONTAL;
+        let with_nose = |nose| pose(&[left, right, nose, mouth_left, mouth_right]);
+        assert!(with_nose((66.0, 72.5)).0 > 20.0, "to the right of the picture is positive");
+        assert!(with_nose((56.0, 64.0)).1 > 15.0, "up is positive");
+        // A head on its side is turned, not looking away.
+        let (yaw, pitch) = pose(&FRONTAL.map(|(x, y)| (112.0 - y, x)));
+        assert!(yaw.abs() < 1.0 && pitch.abs() < 3.0, "{yaw} {pitch}");
+    }
 }
