@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
