@@ -68,7 +68,19 @@ impl Tracker {
         let recheck = |last| since(last) >= self.settings.stationary_recheck;
         let resting = self.objects.iter().any(|object| object.stationary);
         let whole = self.looks < FIRST_LOOKS || (resting && self.last_whole.is_none_or(recheck));
-        Focus { rects: moving.map(|object| object.expected(at).clamped()).collect(), whole }
+        let rects = moving.map(|object| object.expected(at).clamped()).collect();
+        Focus { rects, whole, turn: self.looks }
+    }
+
+    /// Whether every frame from `at` on is needed: the scene is not known yet, or something is followed that does not rest.
+    /// What is out of sight for so long that it will not be found again does not count.
+    #[must_use]
+    pub fn follows(&self, at: Instant) -> bool {
+        let longest = self.settings.hidden_for.max(self.settings.lost_after) + Duration::from_secs(1);
+        let followed = |object: &Object| {
+            !object.stationary && at.saturating_duration_since(object.last_seen.at) <= longest
+        };
+        self.looks < FIRST_LOOKS || self.objects.iter().any(followed)
     }
 
     /// Takes in what was found in a frame, and says which objects are worth telling about.
