@@ -117,3 +117,33 @@ impl CameraBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::SourceType;
+
+    #[test]
+    fn a_picture_from_before_the_outage_does_not_end_it() {
+        let slug = CameraSlug::parse("yard").expect("a slug");
+        let camera = Camera {
+            uuid: uuid::Uuid::nil(),
+            slug: slug.clone(),
+            name: "Yard".to_owned(),
+            source_type: SourceType::Rtsp,
+            customer: None,
+        };
+        let (board, before) = (CameraBoard::default(), Captured::now());
+        let state = || board.get(&slug).expect("it was added").state.as_str();
+        board.add(Arc::new(camera));
+        board.frame(&slug, before, (4, 4));
+        assert_eq!(state(), "online");
+        board.offline(&slug, Offline::Refused, String::new());
+        board.frame(&slug, before, (4, 4));
+        assert_eq!(state(), "offline");
+        board.frame(&slug, before.after(Duration::from_secs(60)), (4, 4));
+        assert_eq!(state(), "online");
+    }
+}

@@ -62,8 +62,7 @@ impl Tracker {
     /// What must be looked at in a frame taken at `at`.
     #[must_use]
     pub fn focus(&self, at: Instant) -> Focus {
-        let sought = |object: &&Object| !object.stationary && !object.is_hidden(&self.settings, at);
-        let moving = self.objects.iter().filter(sought);
+        let moving = self.objects.iter().filter(|object| self.is_sought(object, at));
         let since = |last: Instant| at.saturating_duration_since(last);
         let recheck = |last| since(last) >= self.settings.stationary_recheck;
         let resting = self.objects.iter().any(|object| object.stationary);
@@ -72,15 +71,15 @@ impl Tracker {
         Focus { rects, whole, turn: self.looks }
     }
 
-    /// Whether every frame from `at` on is needed: the scene is not known yet, or something is followed that does not rest.
-    /// What is out of sight for so long that it will not be found again does not count.
+    /// Whether every frame from `at` on is needed: the scene is not known yet, or something in sight does not rest. What is out of
+    /// sight is not looked for; it moves when it comes back.
     #[must_use]
     pub fn follows(&self, at: Instant) -> bool {
-        let longest = self.settings.hidden_for.max(self.settings.lost_after) + Duration::from_secs(1);
-        let followed = |object: &Object| {
-            !object.stationary && at.saturating_duration_since(object.last_seen.at) <= longest
-        };
-        self.looks < FIRST_LOOKS || self.objects.iter().any(followed)
+        self.looks < FIRST_LOOKS || self.objects.iter().any(|object| self.is_sought(object, at))
+    }
+
+    fn is_sought(&self, object: &Object, at: Instant) -> bool {
+        !object.stationary && !object.is_hidden(&self.settings, at)
     }
 
     /// Takes in what was found in a frame, and says which objects are worth telling about.
