@@ -242,3 +242,31 @@ fn receive_within<T>(queue: &mut mpsc::Receiver<T>, limit: Duration) -> Poll<Opt
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_ends_the_wait_and_nothing_is_lost_by_it() {
+        let (sender, mut queue) = mpsc::channel(4);
+        assert_eq!(receive_within(&mut queue, Duration::from_millis(20)), Poll::Pending);
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            sender.blocking_send(7)
+        });
+        assert_eq!(receive_within(&mut queue, Duration::from_secs(20)), Poll::Ready(Some(7)));
+        late.join().expect("it sends").expect("somebody receives");
+        assert_eq!(receive_within(&mut queue, Duration::from_secs(20)), Poll::Ready(None));
+    }
+
+    #[test]
+    fn who_is_too_far_behind_does_not_wait_until_all_is_shown() {
+        let (_sender, queue) = mpsc::channel(1);
+        let mut packets = Arrivals::new(queue, None);
+        assert!(!packets.are_behind(false) && packets.are_behind(true));
+        packets.hurry = true;
+        assert!(!packets.are_behind(true), "still behind");
+        assert!(!packets.are_behind(false) && packets.are_behind(true), "caught up in between");
+    }
+}
