@@ -80,8 +80,8 @@ fn rare_key_frames_delay_nothing() {
 fn an_empty_street_is_looked_at_by_its_key_frames() {
     let told = told(&common::footage("empty.mp4"), "auto");
     let decoded = told.stats["decoded"].as_u64().expect("a number");
-    // Six looks at the start, one key frame in two seconds, and what waits at the end.
-    assert!((15..75).contains(&decoded), "{decoded} of 300 pictures were decoded");
+    // Some seconds at the start, until what stands there is known to rest, one key frame in two seconds, and what waits at the end.
+    assert!((15..100).contains(&decoded), "{decoded} of 300 pictures were decoded");
     assert!(told.events.is_empty());
 }
 
