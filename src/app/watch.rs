@@ -55,7 +55,7 @@ pub(super) fn watch(camera: CameraInput, live: bool, slot: &Slot, offers: &Offer
             Arrival::Silence => false,
             Arrival::End => true,
         };
-        while let Some(frames) = video.next() {
+        while let Some(frames) = video.decode_next() {
             packets.fetch();
             let behind = end || packets.are_behind(video.waits());
             if frames.into_iter().try_for_each(|frame| eye.see(frame, behind)).is_break() {

@@ -27,7 +27,7 @@ pub fn run(
     let mut video = Video::new(camera, privacy, telemetry);
     while let Some(packet) = packets.blocking_recv() {
         video.keep(packet);
-        while let Some(frames) = video.next() {
+        while let Some(frames) = video.decode_next() {
             if frames.into_iter().any(|frame| out(frame).is_break()) {
                 return;
             }
@@ -96,7 +96,7 @@ impl<'t> Video<'t> {
     }
 
     /// Decodes the first that waits; `None` when none does. With B frames a picture may give no frame, and the next one several.
-    pub fn next(&mut self) -> Option<Vec<Frame>> {
+    pub fn decode_next(&mut self) -> Option<Vec<Frame>> {
         let mut frames = match self.waiting.pop_front()? {
             Waiting::Coded(packet) => self.develop.decode(&mut self.decoder, packet),
             Waiting::Glimpsed(decoder, glimpsed) => {

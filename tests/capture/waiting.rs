@@ -10,7 +10,7 @@ use crate::common::footage;
 use crate::rig::{Shown, fast, packets, play, shown};
 
 fn decoded(video: &mut Video<'_>) -> Vec<Shown> {
-    std::iter::from_fn(|| video.next()).flatten().map(|frame: Frame| shown(&frame)).collect()
+    std::iter::from_fn(|| video.decode_next()).flatten().map(|frame: Frame| shown(&frame)).collect()
 }
 
 /// Numbers, both clocks and pixels: later stages cannot tell that a picture waited.
