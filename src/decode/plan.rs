@@ -137,7 +137,7 @@ mod tests {
                 captured: self.start.after(pts),
                 pts,
                 codec: Codec::H264,
-                key: number % self.group == 0,
+                key: number.is_multiple_of(self.group),
                 gap: false,
                 data: vec![0; self.bytes],
             };

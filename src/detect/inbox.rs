@@ -287,6 +287,7 @@ mod tests {
         inbox.close();
         assert!(!waiting.join().expect("the camera ends"));
     }
+
     #[test]
     fn a_live_camera_that_catches_up_loses_no_frame() {
         let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
@@ -334,6 +335,9 @@ mod tests {
             inbox.looked(&taken.frame.camera.slug, if name == "web" { 3 } else { 1 }, true);
             *looks.entry(if number < 40 { name } else { format!("{name} later") }).or_default() += 1;
         }
+        // A slot that is dropped full waits to be emptied.
+        inbox.close();
+        inbox.close();
         assert_eq!((looks["web"], looks["yard"]), (10, 30));
         // The door shares from now on, and does not make up for the time it slept.
         assert!(

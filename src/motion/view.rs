@@ -215,7 +215,7 @@ mod tests {
 
     /// Stripes of 24 px, with noise.
     fn street(x: usize, y: usize, number: u64) -> u8 {
-        (if (x / 24 + y / 24) % 2 == 0 { 60 } else { 160 }) + noise(x, y, number)
+        (if (x / 24 + y / 24).is_multiple_of(2) { 60 } else { 160 }) + noise(x, y, number)
     }
 
     /// The same through a lens with a drop on it.
