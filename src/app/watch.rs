@@ -27,7 +27,13 @@ const SILENCE: Duration = Duration::from_millis(1500);
 const MOST_EARLY: usize = 150;
 
 /// Runs until the camera's packets end, or until nobody takes observations.
-pub(super) fn watch(camera: CameraInput, live: bool, slot: &Slot, offers: &Offers, telemetry: &Telemetry) {
+pub(super) fn watch_camera(
+    camera: CameraInput,
+    live: bool,
+    slot: &Slot,
+    offers: &Offers,
+    telemetry: &Telemetry,
+) {
     let CameraInput { config, packets } = camera;
     let mut video = Video::new(&config.camera, config.privacy_masks.clone(), telemetry);
     let mut plan = Plan::new(config.decode);
