@@ -13,6 +13,7 @@ mod pipeline;
 mod replay;
 mod reporter;
 mod run;
+mod watch;
 mod watchdog;
 mod webhook;
 

@@ -17,18 +17,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc as queue, watch};
 
-use super::pace::Pace;
+use super::watch::watch_camera;
 use crate::config::{CameraConfig, Config};
-use crate::decode;
 use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
 use crate::events::EventBuilder;
 use crate::inference::{Library, Runtime};
-use crate::live::{Live, Offers};
+use crate::live::Live;
 use crate::model::{
-    BestShot, CameraSlug, CameraState, Captured, DwellMark, Event, Focus, Frame, Observation, Packet,
-    Picture, Shot, TrackChange, TrackUpdate,
+    BestShot, CameraSlug, CameraState, Captured, DwellMark, Event, Focus, Observation, Packet, Picture, Shot,
+    TrackChange, TrackUpdate,
 };
-use crate::motion::MotionDetector;
 use crate::recognise::Photographer;
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
 use crate::track::{Places, Tracker};
@@ -143,7 +141,9 @@ impl Pipeline {
             let name = format!("decode-{}", camera.config.slug());
             let slug = camera.config.slug().clone();
             let offers = live.camera(slug.clone());
-            pipeline.spawn(&name, Some(slug), move || watch(camera, &slot, &offers, &telemetry))?;
+            let live = when_full == WhenFull::NewestWins;
+            pipeline
+                .spawn(&name, Some(slug), move || watch_camera(camera, live, &slot, &offers, &telemetry))?;
         }
         Ok(pipeline)
     }
@@ -195,34 +195,14 @@ impl Pipeline {
     }
 }
 
-/// Thread `decode-<camera>`: packets to frames, shown to viewers; frames to motion, into the camera's slot.
-fn watch(camera: CameraInput, slot: &Slot, offers: &Offers, telemetry: &Telemetry) {
-    let CameraInput { config, packets } = camera;
-    let worker = telemetry.worker(Stage::Motion, format!("motion-{}", config.slug()));
-    let mut pace = Pace::new(config.fps);
-    let mut motion = MotionDetector::new(config.motion, config.motion_masks.clone());
-    let look = |frame: Frame| {
-        let frame = Arc::new(frame);
-        offers.offer(&frame);
-        if !pace.is_due(frame.captured.at) {
-            return ControlFlow::Continue(());
-        }
-        let motion = {
-            let _busy = worker.busy();
-            motion.update(&frame)
-        };
-        let observation = Observation { frame, motion };
-        if slot.put(observation) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
-    decode::run(packets, &config.camera, config.privacy_masks.clone(), telemetry, look);
-}
-
 /// Thread `detect`.
 struct Looking {
     examiner: Examiner,
     inbox: Arc<Inbox>,
     telemetry: Arc<Telemetry>,
     patience: Duration,
+    /// Cameras looked at together.
+    most: usize,
     live: bool,
     trackers: HashMap<CameraSlug, Watched>,
     marks: watch::Receiver<Vec<DwellMark>>,
@@ -261,6 +241,7 @@ impl Looking {
             trackers: cameras.iter().map(watched).collect(),
             // A single camera has nobody to wait for.
             patience: if cameras.len() > 1 { config.detect.batch_wait } else { Duration::ZERO },
+            most: config.detect.batch_size,
             live: when_full == WhenFull::NewestWins,
             telemetry: Arc::clone(telemetry),
             examiner,
@@ -272,7 +253,7 @@ impl Looking {
     /// Until all cameras are gone, or nobody wants updates. Gives the detector back, unless the network failed.
     fn run(mut self, out: &SyncSender<TrackUpdate<Shot>>) -> Option<Examiner> {
         let inbox = Arc::clone(&self.inbox);
-        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience) {
+        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience, self.most) {
             self.follow_rules();
             let updates = match self.look(observations) {
                 Ok(updates) => updates,
@@ -317,9 +298,12 @@ impl Looking {
         let _busy = self.examiner.worker().busy_with(Stage::Track);
         let mut updates = Vec::new();
         for examination in examinations {
-            if let Some(watched) = self.trackers.get_mut(&examination.frame.camera.slug) {
+            let camera = &examination.frame.camera.slug;
+            if let Some(watched) = self.trackers.get_mut(camera) {
                 watched.last = Some((examination.frame.captured, Instant::now()));
                 updates.extend(watched.tracker.update(&examination));
+                let follows = watched.tracker.follows(examination.frame.captured.at);
+                self.inbox.looked(camera, examination.examined.len(), follows);
                 self.telemetry.frame_processed();
             }
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::read::{customer, percent_decode, placeholder, title};
 use super::section::Section;
-use super::{CameraConfig, Credentials, FileSource, Motion, RtspSource, Source, Transport};
+use super::{CameraConfig, Credentials, Decode, FileSource, Motion, RtspSource, Source, Transport};
 use crate::model::{Camera, CameraSlug, Line, Polygon, SourceType};
 
 /// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
@@ -39,6 +39,7 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         enabled: section.required("enabled"),
         source,
         fps: section.number("fps", 0.1..=60.0),
+        decode: section.choice("decode", &[("auto", Decode::Auto), ("all", Decode::All)]),
         motion: motion(section.section("motion")),
         motion_masks: polygons(&section, "motion_masks"),
         privacy_masks: polygons(&section, "privacy_masks"),
