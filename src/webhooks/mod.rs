@@ -7,15 +7,16 @@
 
 mod edit;
 mod set;
+mod stream;
 mod trial;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
-use tokio::sync::Mutex;
 
 use crate::config::{Config, ConfigError, Owner, Problem, WebhookConfig};
 use crate::delivery::{Registry, Webhooks};
@@ -25,6 +26,7 @@ use crate::store::{Reader, Steer, StoreError, StoreHandle, StoredWebhook};
 
 pub use edit::shown;
 pub use set::{Entry, Set};
+pub use stream::{StreamWebhooks, StreamWish};
 
 /// Stands in answers for what is not shown; sent back, it means what there was before.
 pub const REDACTED: &str = "***";
@@ -73,8 +75,10 @@ struct Shared {
     registry: Registry,
     publisher: Publisher,
     set: RwLock<Arc<Set>>,
+    /// Streams that somebody watches.
+    watched: Mutex<HashSet<String>>,
     /// One change at a time.
-    changing: Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Manager {
@@ -94,7 +98,8 @@ impl Manager {
             registry,
             publisher,
             set,
-            changing: Mutex::default(),
+            watched: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -104,11 +109,12 @@ impl Manager {
         store: StoreHandle,
         reader: &Reader,
     ) -> Result<(Self, Registry, Publisher), OpenError> {
-        let set = Set::load(config, reader.webhooks()?);
+        let set = Set::load(config, reader.webhooks()?, &HashSet::new());
         let registry =
             Registry::new(set.compile(config).map_err(|problems| ConfigError { file: None, problems })?);
         let publisher = Publisher::new(set.rules(config), store.clone());
         let manager = Self::new(config, set, store, registry.clone(), publisher.clone());
+        manager.remove_drained_streams();
         Ok((manager, registry, publisher))
     }
 
@@ -131,6 +137,10 @@ impl Manager {
 
     /// Makes a webhook of what a client sent. Without an id it gets one.
     pub async fn create(&self, body: &Json) -> Result<Arc<Entry>, Refusal> {
+        self.make(body, None).await
+    }
+
+    async fn make(&self, body: &Json, stream: Option<String>) -> Result<Arc<Entry>, Refusal> {
         let _changing = self.0.changing.lock().await;
         let mut body = edit::without_answers(body);
         let mut spec = self.specification(&body)?;
@@ -150,7 +160,14 @@ impl Manager {
             &id,
             spec,
             |_| (),
-            StoredWebhook { id: id.clone(), spec: None, paused: false, created_at: now, updated_at: now },
+            StoredWebhook {
+                id: id.clone(),
+                spec: None,
+                paused: false,
+                created_at: now,
+                updated_at: now,
+                stream,
+            },
         )
         .await
     }
@@ -301,7 +318,7 @@ impl Manager {
     }
 
     fn take_effect(&self, stored: Vec<StoredWebhook>) {
-        let set = Set::load(&self.0.config, stored);
+        let set = Set::load(&self.0.config, stored, &self.watched());
         match set.compile(&self.0.config) {
             Ok(webhooks) => self.0.registry.replace(webhooks),
             // Each was compiled alone before.

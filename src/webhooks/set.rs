@@ -1,6 +1,6 @@
 //! All webhooks at one moment: those of the file, and those of the store read over the same defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
@@ -48,6 +48,11 @@ impl Entry {
         self.spec.as_ref()?.get(key).filter(|value| !value.is_null())
     }
 
+    /// The stream with which it ends.
+    pub(super) fn stream(&self) -> Option<&str> {
+        self.stored.as_ref()?.stream.as_deref()
+    }
+
     /// Its row, a new one if there is none.
     pub(super) fn row(&self) -> StoredWebhook {
         let now = UtcMillis::now();
@@ -57,18 +62,23 @@ impl Entry {
             paused: false,
             created_at: now,
             updated_at: now,
+            stream: None,
         })
     }
 }
 
 /// All webhooks by id.
 #[derive(Debug, Default)]
-pub struct Set(BTreeMap<WebhookId, Arc<Entry>>);
+pub struct Set {
+    entries: BTreeMap<WebhookId, Arc<Entry>>,
+    /// Webhooks of streams that nobody watches any more.
+    ended: HashSet<WebhookId>,
+}
 
 impl Set {
-    /// Never fails: what cannot be read is told and shown as invalid.
+    /// Never fails: what cannot be read is told and shown as invalid. Webhooks of streams that are not `watched` get no more events.
     #[must_use]
-    pub fn load(config: &Config, stored: Vec<StoredWebhook>) -> Self {
+    pub fn load(config: &Config, stored: Vec<StoredWebhook>, watched: &HashSet<String>) -> Self {
         let mut rows: BTreeMap<WebhookId, StoredWebhook> =
             stored.into_iter().map(|row| (row.id.clone(), row)).collect();
         let mut set = BTreeMap::new();
@@ -91,24 +101,36 @@ impl Set {
         for row in rows.into_values().filter(|row| row.spec.is_some()) {
             set.insert(row.id.clone(), Arc::new(read(config, row)));
         }
-        Self(set)
+        let ended = |entry: &&Arc<Entry>| entry.stream().is_some_and(|stream| !watched.contains(stream));
+        let ended = set.values().filter(ended).map(|entry| entry.id.clone()).collect();
+        Self { entries: set, ended }
     }
 
     /// One of them.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
-        WebhookId::parse(id).ok().and_then(|id| self.0.get(&id).cloned())
+        WebhookId::parse(id).ok().and_then(|id| self.entries.get(&id).cloned())
     }
 
     /// All of them, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.0.values()
+        self.entries.values()
+    }
+
+    /// Those that only send what is queued for them, with their streams.
+    pub(super) fn ended(&self) -> impl Iterator<Item = (&WebhookId, &str)> {
+        self.entries
+            .values()
+            .filter(|entry| self.ended.contains(&entry.id))
+            .filter_map(|entry| Some((&entry.id, entry.stream()?)))
     }
 
     /// Who is told about what.
     #[must_use]
     pub fn rules(&self, config: &Config) -> Rules {
-        Rules::new(&self.configuration(config))
+        let mut config = self.configuration(config);
+        config.webhooks.retain(|webhook| !self.ended.contains(&webhook.id));
+        Rules::new(&config)
     }
 
     /// Ready to send to. Fails only for webhooks of the file.
@@ -132,9 +154,10 @@ impl Set {
 fn read(config: &Config, row: StoredWebhook) -> Entry {
     let text = row.spec.as_ref().map_or("", |spec| spec.expose_secret());
     let spec: Result<Json, _> = serde_json::from_str(text);
+    let owner = || row.stream.clone().map_or(Owner::Api, Owner::Stream);
     let problem = |message: String| vec![Problem { line: None, key: String::new(), message }];
     let reading = spec.as_ref().map_err(|_| problem("is not JSON".to_owned())).and_then(|spec| {
-        let reading = config.webhook_reader.read(spec, Owner::Api)?;
+        let reading = config.webhook_reader.read(spec, owner())?;
         check(config, &reading.config)?;
         Ok(reading)
     });
@@ -149,7 +172,7 @@ fn read(config: &Config, row: StoredWebhook) -> Entry {
     };
     Entry {
         id: row.id.clone(),
-        owner: Owner::Api,
+        owner: owner(),
         config: reading.map(|config| Arc::new(in_state(config, Some(&row)))),
         warnings,
         spec: Some(spec.unwrap_or(Json::Null)),
