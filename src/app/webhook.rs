@@ -66,12 +66,11 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
     let own = || RuleRef { id: hook_id(webhook), name: hook.name.clone() };
     let rule = planned.map_or_else(own, |planned| planned.rule);
     let delivery = Delivery::new(event, hook.id.clone(), rule, Trigger::Test);
-    let picture = match payload.wants_thumbnail() {
-        true => {
-            Reader::open(&config.data_dir).and_then(|reader| reader.picture_content(event.id)).ok().flatten()
-        }
-        false => None,
-    };
+    let shown = event.thumbnail.as_ref().filter(|_| payload.wants_thumbnail());
+    let picture = shown.and_then(|shown| {
+        let reader = Reader::open(&config.data_dir).ok()?;
+        reader.picture_content(event.id, &shown.sha256).ok()?
+    });
     let message = Message { delivery: &delivery, event, thumbnail: picture.as_deref() };
     let rendered = payload.render(&[message], &config.api.public_base_url)?;
     let mut headers: Vec<(String, String)> =

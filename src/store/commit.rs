@@ -32,7 +32,7 @@ pub(super) struct PreparedEvent {
 #[derive(Debug)]
 pub(super) struct Inserted {
     pub(super) receipt: Receipt,
-    /// A picture that no event names any more.
+    /// A picture that nobody will ask for any more.
     pub(super) obsolete: Option<String>,
     /// Growth of all pictures together.
     pub(super) picture_bytes: i64,
@@ -120,12 +120,38 @@ pub(super) fn insert(
     alerts::note(connection, &event)?;
     let queued = queue::insert(connection, &event, body.len(), &new.deliveries, room, signals, now)?;
 
+    let (superseded, obsolete) = match obsolete {
+        Some(old) if is_wanted(connection, new.event.id, &old)? => (Some(old), None),
+        old => (None, old),
+    };
+    if let Some(old) = &superseded {
+        supersede(connection, new.event.id, old)?;
+    }
     let bytes = |picture: &Option<Written>| {
         picture.as_ref().map_or(0, |picture| i64::try_from(picture.bytes).unwrap_or(i64::MAX))
     };
-    let picture_bytes = bytes(&picture) - bytes(&before);
+    let picture_bytes = bytes(&picture) + bytes(&superseded) - bytes(&before);
     let receipt = Receipt { event, deliveries: queued.webhooks.len(), duplicate: false };
     Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes, queued })
+}
+
+/// Whether a message about a state with that picture is still to be sent.
+fn is_wanted(connection: &Connection, event: EventId, picture: &Written) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM delivery d JOIN event_state s ON s.event_id = d.event_id AND s.seq = d.seq \
+               WHERE d.event_id = ?1 AND d.next_at IS NOT NULL AND json_extract(s.body, '$.thumbnail.sha256') = ?2";
+    connection.prepare_cached(sql)?.exists(params![event.uuid().into_bytes(), picture.sha256])
+}
+
+fn supersede(connection: &Connection, event: EventId, old: &Written) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO superseded_picture (event_id, sha256, path, bytes) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![
+        event.uuid().into_bytes(),
+        old.sha256,
+        old.path,
+        old.bytes
+    ])?;
+    Ok(())
 }
 
 /// An event says what its picture's digest is, and has no thumbnail when there is no picture.
