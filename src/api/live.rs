@@ -13,7 +13,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
@@ -21,11 +20,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::ApiState;
 use super::auth::Identity;
 use super::query::{self, Complaint, Query};
 use super::reply::Failure;
 use super::wire::AlertMessage;
-use super::{ApiState, access};
 use crate::model::{Event, EventId, EventType};
 
 /// Listeners at the same time.
@@ -47,11 +46,9 @@ pub(super) async fn connect(
     State(state): State<ApiState>,
     identity: Identity,
     Extension(Closing(closing)): Extension<Closing>,
-    headers: HeaderMap,
     mut query: Query,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
-    access::same_origin(&headers)?;
     let last = query.take("last_id", seen);
     query.finish_lenient()?;
     let upgrade = upgrade.map_err(|error| Failure::NotWebSocket(error.body_text()))?;

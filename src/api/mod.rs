@@ -13,7 +13,6 @@
 //! and there are [`connection::MAX`] connections at most, so that the API cannot take the cameras' file descriptors. Health and
 //! metrics need no slot: they answer when the rest does not.
 
-mod access;
 mod alertmanager;
 mod auth;
 mod body;
@@ -55,7 +54,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::normalize_path::NormalizePath;
 
-use crate::config::{self, Config, Inbound, Outbound};
+use crate::config::{Config, Inbound, Outbound};
 use crate::delivery::Health;
 use crate::live::Live;
 use crate::model::PictureLinks;
@@ -68,7 +67,6 @@ pub use auth::Access;
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
 
-use access::Gate;
 use auth::Identity;
 use inspector::Inspector;
 use reply::Failure;
@@ -192,16 +190,8 @@ pub async fn serve(
 }
 
 fn router(state: ApiState) -> Router {
-    let inbound = &state.0.inbound;
-    let gate = |access: &config::Access| {
-        from_fn_with_state(Gate::new(access, &inbound.trusted_proxies), access::pass)
-    };
-    let ingest = post(ingest::receive)
-        .layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES))
-        .layer(gate(&inbound.ingest.access));
-    let alerts = post(alertmanager::receive)
-        .layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES))
-        .layer(gate(&inbound.alertmanager.access));
+    let ingest = post(ingest::receive).layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES));
+    let alerts = post(alertmanager::receive).layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES));
     let mut limited = Router::new()
         .route("/", get(page::page))
         .route("/assets/{name}", get(page::asset))
@@ -240,11 +230,9 @@ fn router(state: ApiState) -> Router {
     for (path, methods) in webhooks::routes() {
         limited = limited.route(path, methods);
     }
-    if let Some(inspector) = &state.0.inspector {
-        let gate = || gate(inspector.access());
-        let receive =
-            post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES)).layer(gate());
-        let logs = get(inspector::logs).delete(inspector::clear).layer(gate());
+    if state.0.inspector.is_some() {
+        let receive = post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES));
+        let logs = get(inspector::logs).delete(inspector::clear);
         limited = limited.route(inspector::PATH, receive).route("/api/v1/webhook-test/logs", logs);
     }
     limited

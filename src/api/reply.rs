@@ -24,10 +24,6 @@ pub(super) enum Failure {
     },
     /// 413, with what there is too much of.
     TooMuch(String),
-    /// 401, with what would help.
-    Unauthorised(String),
-    /// 403, with why.
-    Forbidden(String),
     /// 426, with what a WebSocket would have.
     NotWebSocket(String),
     /// 400: the body did not arrive.
@@ -106,15 +102,10 @@ impl IntoResponse for Failure {
                 (close, detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail)).into_response()
             }
             Self::TooMuch(detail) => detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail),
-            Self::Unauthorised(detail) => {
-                let schemes = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"porchlight\"")];
-                (schemes, detail_of(StatusCode::UNAUTHORIZED, &detail)).into_response()
-            }
             Self::NotWebSocket(detail) => {
                 let upgrade = [(header::UPGRADE, "websocket")];
                 (upgrade, detail_of(StatusCode::UPGRADE_REQUIRED, &detail)).into_response()
             }
-            Self::Forbidden(detail) => detail_of(StatusCode::FORBIDDEN, &detail),
             Self::Incomplete => detail_of(StatusCode::BAD_REQUEST, "the body did not arrive"),
             Self::Busy => Self::Unavailable("busy; try again".to_owned()).into_response(),
             Self::Unavailable(detail) => {

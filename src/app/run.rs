@@ -55,7 +55,6 @@ async fn supervise(config: &Config) -> Result<()> {
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
-    registry.current().warn_about_plain_http();
     let health = Health::new(registry.clone());
     let verifier = inspector_verifier(config);
     let tokens = Tokens::open(&config.data_dir)?;
@@ -63,7 +62,7 @@ async fn supervise(config: &Config) -> Result<()> {
     let live = Live::default();
     let services_of_api = Services {
         live: live.clone(),
-        access: Access::new(&config.api, tokens, publisher.clone()),
+        access: Access::new(config, tokens, publisher.clone()),
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
         health: health.clone(),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 
-use crate::config::{Config, HttpMethod, SignatureConfig};
+use crate::config::{Config, HttpMethod, SignatureConfig, SigningKey};
 use crate::delivery::{Message, Payload, Signer};
 use crate::model::{Delivery, Event, EventId, EventType, RuleRef, Trigger, UtcMillis};
 use crate::rules::Rules;
@@ -71,7 +71,8 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
         let reader = Reader::open(&config.data_dir).ok()?;
         reader.picture_content(event.id, &shown.sha256).ok()?
     });
-    let message = Message { delivery: &delivery, event, thumbnail: picture.as_deref() };
+    let event = config.api.pictures.fill_in(event.clone());
+    let message = Message { delivery: &delivery, event: &event, thumbnail: picture.as_deref() };
     let rendered = payload.render(&[message], &config.api.public_base_url)?;
     let mut headers: Vec<(String, String)> =
         hook.headers.keys().map(|name| (name.clone(), HIDDEN.to_owned())).collect();
@@ -117,7 +118,8 @@ pub struct SignatureClaim {
 impl SignatureClaim {
     /// Whether it is true. The inner error says why not, the outer one that nothing can be said.
     pub fn check(&self) -> anyhow::Result<Result<(), String>> {
-        let signer = Signer::new(std::slice::from_ref(&self.signature), Some(&self.secret));
+        let signer =
+            Signer::new(std::slice::from_ref(&self.signature), &[SigningKey::lasting(self.secret.clone())]);
         let signer = signer.map_err(anyhow::Error::msg)?;
         let mut headers = HeaderMap::new();
         for header in &self.headers {

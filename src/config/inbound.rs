@@ -10,8 +10,6 @@ use super::section::Section;
 /// What others may send to the agent.
 #[derive(Debug, Clone)]
 pub struct Inbound {
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
     /// Prometheus Alertmanager.
     pub alertmanager: Alertmanager,
     /// Any local program.
@@ -27,7 +25,7 @@ pub struct Access {
     pub bearer_token: Option<SecretString>,
     /// `Authorization: Basic …`
     pub basic: Option<(String, SecretString)>,
-    /// Without knowing anything, from any address.
+    /// Without knowing anything, from any address that is not refused.
     pub open: bool,
 }
 
@@ -64,7 +62,6 @@ pub enum Validation {
 
 pub(super) fn inbound(section: Section<'_>, ingest: Section<'_>) -> Inbound {
     let inbound = Inbound {
-        trusted_proxies: section.list("trusted_proxies", network),
         alertmanager: alertmanager(section.section("alertmanager")),
         ingest: Ingest {
             access: Access { allow_ips: networks(&ingest), ..Access::default() },
@@ -86,12 +83,14 @@ fn alertmanager(section: Section<'_>) -> Alertmanager {
         let key = if username.is_some() { "username" } else { "password" };
         section.wrong(key, "username and password belong together; give both or none");
     }
+    let allow_ips = networks(&section);
     let alertmanager = Alertmanager {
         access: Access {
-            allow_ips: networks(&section),
+            // Whoever lists addresses means that these may send.
+            open: section.required::<bool>("open") || !allow_ips.is_empty(),
+            allow_ips,
             bearer_token: section.secret("bearer_token"),
             basic: username.zip(password),
-            open: section.required("open"),
         },
         rebroadcast_repeats: section.required("rebroadcast_repeats"),
         log_description: section.choice("log_text", &[("description", true), ("summary", false)]),

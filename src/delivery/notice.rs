@@ -1,6 +1,6 @@
 //! What the agent itself has to tell about sending: events for the operator, on their way as any other event.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::webhooks::Webhook;
@@ -45,12 +45,7 @@ impl Notices {
     }
 
     fn send(&self, kind: &'static str, description: String, data: Value) {
-        let data = match data {
-            Value::Object(data) => data,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Map::new()
-            }
-        };
+        let data = data.as_object().cloned().unwrap_or_default();
         let event = Event { description, data, ..Event::new(EventType::parse(kind), UtcMillis::now()) };
         if self.0.try_send(event).is_err() {
             tracing::warn!(kind, "an event for the operator was dropped: too many at once");

@@ -82,17 +82,6 @@ impl Webhooks {
         self
     }
 
-    /// Says which receivers on the internet are sent to without encryption: allowed, and hardly ever meant.
-    pub fn warn_about_plain_http(&self) {
-        for webhook in self.enabled.iter().filter(|webhook| webhook.client.is_plain_abroad()) {
-            tracing::warn!(
-                webhook = %webhook.id(),
-                host = %webhook.host,
-                "messages cross the internet unencrypted; use https if the receiver has it"
-            );
-        }
-    }
-
     /// The webhooks that messages go to.
     #[must_use]
     pub fn enabled_ids(&self) -> HashSet<WebhookId> {

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::Map;
 use sha2::{Digest, Sha256};
 
 use super::describe;
 use crate::config;
 use crate::model::{
-    BestShot, CameraRef, Event, EventId, EventState, EventType, Picture, Thumbnail, TrackChange, TrackId,
-    TrackUpdate,
+    BestShot, CameraRef, Event, EventState, EventType, Picture, Thumbnail, TrackChange, TrackId, TrackUpdate,
 };
 
 /// Makes `object.detected` events of track updates.
@@ -46,32 +44,13 @@ impl EventBuilder {
     fn start(&self, update: &TrackUpdate<BestShot>) -> Event {
         let track = &update.track;
         Event {
-            id: EventId::new(update.at.utc),
-            kind: EventType::OBJECT_DETECTED,
-            seq: 1,
-            state: EventState::Start,
-            occurred_at: update.at.utc,
-            recorded_at: None,
             customer: update.camera.customer.clone(),
             camera: Some(CameraRef::from(&*update.camera)),
             track_id: Some(track.id),
             label: Some(track.label),
-            class: None,
-            score: None,
-            top_score: None,
-            rect: None,
-            zones: track.zones.clone(),
             start_time: Some(track.first_seen.utc),
-            end_time: None,
-            stationary: false,
-            description: String::new(),
-            enriched_description: None,
-            recognition: None,
-            anomaly: None,
-            thumbnail: None,
             stale_after_s: Some(self.stale_after_s),
-            test: false,
-            data: Map::new(),
+            ..Event::new(EventType::OBJECT_DETECTED, update.at.utc)
         }
     }
 }

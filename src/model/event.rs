@@ -99,7 +99,7 @@ impl Event {
     #[must_use]
     pub fn new(kind: EventType, at: UtcMillis) -> Self {
         Self {
-            id: EventId::new(UtcMillis::now()),
+            id: EventId::new(at),
             kind,
             seq: 1,
             state: EventState::Start,

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::common::{logged, record_log};
-use crate::rig::{Answer, Served, serve};
+use crate::rig::{Answer, Served, serve, serve_guarded};
 
 const PATH: &str = "/api/webhooks/alerts";
 const CAMERA: &str = "[[camera]]\nid = \"front_door\"\nsource = \"rtsp://10.0.0.1/x\"\n";
@@ -212,38 +212,75 @@ async fn s2_6_s2_7_s2_8_lines_of_the_log_are_those_of_the_guide() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s2_19_credentials_and_addresses_are_asked_before_anything_is_read() {
     let settings = "[inbound.alertmanager]\nbearer_token = \"token-secret\"\nusername = \"am\"\npassword = \"pass-secret\"\n";
-    let served = serve(settings).await;
     let body = notification("f", "firing", "warning");
-    // base64 of am:pass-secret
-    for (value, expected) in [
-        ("Bearer token-secret", StatusCode::OK),
-        ("Basic YW06cGFzcy1zZWNyZXQ=", StatusCode::OK),
-        ("Bearer wrong", StatusCode::UNAUTHORIZED),
-        ("Basic YW06d3Jvbmc=", StatusCode::UNAUTHORIZED),
-        ("Basic ???", StatusCode::UNAUTHORIZED),
-        ("token-secret", StatusCode::UNAUTHORIZED),
-    ] {
-        let answer = post(&served, PATH, &[("authorization", value)], &body).await;
-        assert_eq!(answer.status, expected, "{value}");
-        assert!(!answer.text().contains("secret"));
+    for api in ["auth = \"required\"", "auth = \"none\""] {
+        let served = serve_guarded(api, settings).await;
+        // base64 of am:pass-secret
+        for (value, expected) in [
+            ("Bearer token-secret", StatusCode::OK),
+            ("Basic YW06cGFzcy1zZWNyZXQ=", StatusCode::OK),
+            ("Bearer wrong", StatusCode::UNAUTHORIZED),
+            ("Basic YW06d3Jvbmc=", StatusCode::UNAUTHORIZED),
+            ("Basic ???", StatusCode::UNAUTHORIZED),
+            ("token-secret", StatusCode::UNAUTHORIZED),
+        ] {
+            let answer = post(&served, PATH, &[("authorization", value)], &body).await;
+            assert_eq!(answer.status, expected, "{api} {value}");
+            assert!(!answer.text().contains("secret"));
+        }
+        let nothing = served.send(Method::POST, PATH, &[], b"not even JSON".to_vec()).await;
+        assert_eq!(nothing.status, StatusCode::UNAUTHORIZED, "{api}");
+        assert!(nothing.header("www-authenticate").contains("Bearer"));
+        // It opens this door and no other.
+        let elsewhere = [("authorization", "Bearer token-secret")];
+        if api.contains("required") {
+            let events = served.send(Method::GET, "/api/v1/events", &elsewhere, Vec::new()).await;
+            assert_eq!(events.status, StatusCode::UNAUTHORIZED);
+        }
+        served.stop().await;
     }
-    let nothing = served.send(Method::POST, PATH, &[], b"not even JSON".to_vec()).await;
-    assert_eq!(nothing.status, StatusCode::UNAUTHORIZED);
-    assert!(nothing.header("www-authenticate").contains("Bearer"));
+
+    let served = serve_guarded("", settings).await;
+    let token = served.token("ingest", None);
+    let bearer = format!("Bearer {token}");
+    let answer = post(&served, PATH, &[("authorization", &bearer)], &body).await;
+    assert_eq!(answer.status, StatusCode::OK, "a token of the agent's own will do as well");
     served.stop().await;
 
-    let served = serve("[inbound.alertmanager]\nallow_ips = [\"192.168.1.0/24\"]\n").await;
+    let served = serve_guarded("", "[inbound.alertmanager]\nallow_ips = [\"192.168.1.0/24\"]\n").await;
     assert_eq!(post(&served, PATH, &[], &body).await.status, StatusCode::FORBIDDEN);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s2_19_those_who_are_listed_need_no_token_and_others_do() {
+    let body = notification("f", "firing", "warning");
+    let proxied = "loopback_scopes = []\ntrusted_proxies = [\"127.0.0.1\"]";
+    for (settings, from, expected) in [
+        ("", "192.168.1.9", StatusCode::UNAUTHORIZED),
+        ("open = true", "192.168.1.9", StatusCode::OK),
+        ("allow_ips = [\"192.168.1.0/24\"]", "192.168.1.9", StatusCode::OK),
+        ("allow_ips = [\"192.168.1.0/24\"]", "192.168.2.9", StatusCode::FORBIDDEN),
+    ] {
+        let served = serve_guarded(proxied, &format!("[inbound.alertmanager]\n{settings}\n")).await;
+        let answer = post(&served, PATH, &[("x-forwarded-for", from)], &body).await;
+        assert_eq!(answer.status, expected, "{settings} {from}: {}", answer.text());
+        served.stop().await;
+    }
+    // A list alone does not let strangers publish.
+    let served = serve_guarded(proxied, "[ingest]\nallow_ips = [\"192.168.1.0/24\"]\n").await;
+    let event = json!({"type": "door.opened"});
+    let answer = post(&served, "/api/v1/events", &[("x-forwarded-for", "192.168.1.9")], &event).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     served.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s5_18_lists_of_addresses_see_through_trusted_proxies_on_all_three_receivers() {
     let allow = "allow_ips = [\"192.168.1.0/24\", \"fd00::7\"]\n";
-    let settings = format!(
-        "[inbound]\ntrusted_proxies = [\"127.0.0.1\"]\n[inbound.alertmanager]\n{allow}[ingest]\n{allow}[inspector]\nenabled = true\n{allow}"
-    );
-    let served = serve(&settings).await;
+    let settings =
+        format!("[inbound.alertmanager]\n{allow}[ingest]\n{allow}[inspector]\nenabled = true\n{allow}");
+    let served = serve_guarded("auth = \"none\"\ntrusted_proxies = [\"127.0.0.1\"]", &settings).await;
     let alert = notification("f", "firing", "warning");
     for (path, body) in
         [(PATH, &alert), ("/api/v1/events", &json!({"type": "door.opened"})), ("/webhook-test", &json!({}))]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use porchlight::config::SignatureConfig;
+use porchlight::config::{SignatureConfig, SigningKey};
 use porchlight::delivery::Signer;
 use porchlight::model::UtcMillis;
 use reqwest::{Method, StatusCode};
@@ -20,7 +20,8 @@ async fn post(served: &Served, path: &str, headers: &[(&str, &str)], body: &str)
 }
 
 fn signed(secret: &str, body: &str) -> (String, String) {
-    let signer = Signer::new(&[SignatureConfig::preset("argus")], Some(&secret.into())).expect("built in");
+    let signer = Signer::new(&[SignatureConfig::preset("argus")], &[SigningKey::lasting(secret.into())])
+        .expect("built in");
     let (name, value) = signer.headers("id", UtcMillis::now(), body.as_bytes()).remove(0);
     (name.to_string(), value.to_str().expect("text").to_owned())
 }

@@ -104,7 +104,7 @@ async fn serve_api(api: &str, more: &str) -> Served {
     let live = Live::default();
     let services = Services {
         live: live.clone(),
-        access: Access::new(&config.api, tokens.clone(), publisher.clone()),
+        access: Access::new(&config, tokens.clone(), publisher.clone()),
         publisher: publisher.clone(),
         webhooks: webhooks.clone(),
         health: Health::new(registry.clone()),

@@ -1,6 +1,6 @@
 //! Where messages may go and how they get there: the guard, plain HTTP, `.local` names, the source address, health checks.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -55,47 +55,6 @@ fn guard_an_address_that_may_not_be_reached_is_a_problem_of_the_configuration() 
         assert_eq!(problems[0].key, "webhook[1].url");
         let message = &problems[0].message;
         assert!(message.contains("may not be reached") && !message.contains("secret"), "{message}");
-    }
-}
-
-#[test]
-fn s1_4_s1_30_plain_http_is_allowed_and_one_warning_tells_of_what_crosses_the_internet() {
-    let webhooks = [
-        ("abroad", "http://hooks.example.com/path-secret?token=url-secret"),
-        ("abroad_too", "http://8.8.8.8/x"),
-        ("safe", "https://hooks.example.com/x"),
-        ("home", "http://homeassistant.local:8123/api/webhook/argusai_alerts"),
-        ("box", "http://nodered:1880/argusai-webhook"),
-        ("near", "http://192.168.1.20:8080/hook"),
-        ("here", "http://127.0.0.1:1880/x"),
-    ];
-    let compiled = Webhooks::compile(&config(&webhooks, "")).expect("plain http is allowed");
-    let said = Said::default();
-    let writer = said.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || compiled.warn_about_plain_http());
-    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 2, "{said}");
-    assert!(
-        lines[0].contains("WARN") && lines[0].contains("webhook=abroad host=hooks.example.com"),
-        "{said}"
-    );
-    assert!(lines[1].contains("webhook=abroad_too host=8.8.8.8"), "{said}");
-    assert!(said.contains("unencrypted") && !said.contains("secret"), "{said}");
-}
-
-#[derive(Debug, Clone, Default)]
-struct Said(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Said {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

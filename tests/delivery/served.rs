@@ -27,7 +27,8 @@ impl Served {
         let verifier = inspector_verifier(config);
         let (reader, store) = (agent.reader.clone(), agent.store.clone());
         let (webhooks, registry, publisher) = Manager::open(config, store.clone(), &reader).unwrap();
-        let open = porchlight::config::Api { auth: Auth::None, ..config.api.clone() };
+        let api = porchlight::config::Api { auth: Auth::None, ..config.api.clone() };
+        let open = Config { api, ..config.clone() };
         let services = Services {
             live: porchlight::live::Live::default(),
             access: Access::new(&open, Tokens::open(folder).unwrap(), publisher.clone()),

@@ -23,7 +23,7 @@ fn key(secret: &str, until: Option<UtcMillis>) -> SigningKey {
 }
 
 fn keyed(preset: &str, keys: Vec<SigningKey>) -> Signer {
-    Signer::new(&[SignatureConfig { keys, ..SignatureConfig::preset(preset) }], None).unwrap()
+    Signer::new(&[SignatureConfig { keys, ..SignatureConfig::preset(preset) }], &[]).unwrap()
 }
 
 fn header(signer: &Signer, at: UtcMillis, name: &str) -> String {
@@ -95,7 +95,7 @@ fn a_signature_of_the_users_own_can_be_spelled_out() {
         content: Some("{id}/{timestamp}/{body}".to_owned()),
         keys: Vec::new(),
     };
-    let signer = Signer::new(&[own], Some(&SECRET.into())).unwrap();
+    let signer = Signer::new(&[own], &[SigningKey::lasting(SECRET.into())]).unwrap();
     let value = header(&signer, AT, "X-Mine");
     assert!(value.starts_with("t=1614265330;s="), "{value}");
     let headers = received(&signer, AT);
@@ -141,6 +141,33 @@ fn lists_carry_every_good_key_and_single_values_the_oldest() {
 }
 
 #[test]
+fn s4_25_a_secret_that_was_replaced_signs_until_its_time_is_over() {
+    let webhook = |format: &str| {
+        let end = AT.after(Duration::from_secs(3600));
+        let toml = format!(
+            "[[webhook]]\nid = \"hook\"\nurl = \"http://127.0.0.1:1/\"\nformat = \"{format}\"\nsecret = \"new\"\n\
+             old_secrets = [{{ secret = \"old\", until = \"{end}\" }}]"
+        );
+        Signer::compile(&Config::parse(&toml).unwrap().webhooks[0]).unwrap()
+    };
+    let only = |preset: &str, secret: &str| keyed(preset, vec![key(secret, None)]);
+    let later = AT.after(Duration::from_secs(3601));
+    let both = webhook("standard");
+    for (at, secret, good) in
+        [(AT, "new", true), (AT, "old", true), (later, "new", true), (later, "old", false)]
+    {
+        let verified = only("standard", secret).verify(&received(&both, at), BODY, at, TOLERANCE);
+        assert_eq!(verified.is_ok(), good, "{at} {secret}: {verified:?}");
+    }
+    // A header with room for one signature carries the one that receivers know already.
+    let one = webhook("argus");
+    for (at, secret) in [(AT, "old"), (later, "new")] {
+        let name = "X-ArgusAI-Signature";
+        assert_eq!(header(&one, at, name), header(&only("argus", secret), at, name), "{at}");
+    }
+}
+
+#[test]
 fn ed25519_shares_the_header_with_hmac_and_verifies_with_the_public_key() {
     // RFC 8032, test 1: the private key and its public key, as base64.
     let private = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
@@ -149,7 +176,7 @@ fn ed25519_shares_the_header_with_hmac_and_verifies_with_the_public_key() {
         SignatureConfig { keys: vec![key(WHSEC, None)], ..SignatureConfig::preset("standard") },
         SignatureConfig { keys: vec![key(private, None)], ..SignatureConfig::preset("standard-ed25519") },
     ];
-    let signer = Signer::new(&both, None).unwrap();
+    let signer = Signer::new(&both, &[]).unwrap();
     let value = header(&signer, AT, "webhook-signature");
     assert!(value.starts_with("v1,g0hM9SsE") && value.contains(" v1a,"), "{value}");
     let headers = received(&signer, AT);
@@ -163,12 +190,12 @@ fn ed25519_shares_the_header_with_hmac_and_verifies_with_the_public_key() {
     let refused = |secret: &str| {
         let keys = vec![key(secret, None)];
         let config = SignatureConfig { keys, ..SignatureConfig::preset("standard-ed25519") };
-        Signer::new(&[config], None).unwrap_err()
+        Signer::new(&[config], &[]).unwrap_err()
     };
     assert!(refused("raw").contains("begins with whsk_"));
     assert!(refused("whsk_AAAA").contains("32 or 64 bytes"));
     assert!(
-        Signer::new(&[SignatureConfig::preset("standard")], Some(&"whsec_!".into()))
+        Signer::new(&[SignatureConfig::preset("standard")], &[SigningKey::lasting("whsec_!".into())])
             .unwrap_err()
             .contains("base64")
     );

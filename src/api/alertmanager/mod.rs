@@ -17,7 +17,7 @@ use super::query::{self, Query};
 use super::reply::Failure;
 use super::wire::InfrastructureAlert;
 use super::{ApiState, body, cameras};
-use crate::model::{CameraRef, Event, EventType};
+use crate::model::{CameraRef, Event, EventId, EventType, UtcMillis};
 use crate::publish::Reported;
 use payload::{Alert, Notification, Status};
 
@@ -122,6 +122,8 @@ fn event(state: &ApiState, notification: &Notification, alert: &Alert) -> Event 
     let camera = alert.labels.get("camera_id").and_then(|id| cameras::find(state, id));
     let at = alert.ended.unwrap_or(alert.started);
     Event {
+        // An alert may have begun days ago; ids sort by when events came to be.
+        id: EventId::new(UtcMillis::now()),
         camera: camera.map(|status| CameraRef::from(&*status.camera)),
         description: summary.or(description).cloned().unwrap_or_else(|| label("alertname").to_owned()),
         data: object(data),

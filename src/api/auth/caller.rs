@@ -10,11 +10,11 @@ use url::{Host, Url};
 
 use crate::config::Api;
 
-/// The other side.
-#[derive(Debug)]
-pub(super) struct Caller {
+/// The other side. Handlers find it among the request's extensions.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct Caller {
     /// The client's address; a trusted proxy's word for it.
-    pub(super) address: IpAddr,
+    pub(in crate::api) address: IpAddr,
     /// Whether this address may talk to the agent at all.
     pub(super) is_allowed: bool,
     /// A program on this machine, talking to us directly.

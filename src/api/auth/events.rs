@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Identity;
-use crate::model::{ApiToken, Event, EventId, EventState, EventType, UtcMillis, Zones};
+use crate::model::{ApiToken, Event, EventType, UtcMillis};
 
 /// `failures`: of that address in the last minute. `blocked`: no more answers for a while.
 pub(super) fn login_failed(address: IpAddr, reason: &str, failures: u32, blocked: bool) -> Event {
@@ -33,37 +33,6 @@ fn about(kind: &'static str, what: &str, token: &ApiToken, by: &Identity) -> Eve
 }
 
 fn event(kind: &str, description: String, customer: Option<String>, data: Value) -> Event {
-    let now = UtcMillis::now();
-    let data = match data {
-        Value::Object(data) => data,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    };
-    Event {
-        id: EventId::new(now),
-        kind: EventType::parse(kind),
-        seq: 1,
-        state: EventState::Start,
-        occurred_at: now,
-        recorded_at: None,
-        customer,
-        camera: None,
-        track_id: None,
-        label: None,
-        class: None,
-        score: None,
-        top_score: None,
-        rect: None,
-        zones: Zones::default(),
-        start_time: None,
-        end_time: None,
-        stationary: false,
-        description,
-        enriched_description: None,
-        recognition: None,
-        anomaly: None,
-        thumbnail: None,
-        stale_after_s: None,
-        test: false,
-        data,
-    }
+    let data = data.as_object().cloned().unwrap_or_default();
+    Event { customer, description, data, ..Event::new(EventType::parse(kind), UtcMillis::now()) }
 }

@@ -28,6 +28,11 @@ impl Identity {
         Self { id: String::new(), name: "anonymous".to_owned(), scopes, customer: None }
     }
 
+    /// May report, and nothing else.
+    pub(super) fn reporter() -> Self {
+        Self::anonymous(Scopes::from_iter([Scope::Ingest]))
+    }
+
     /// Good for the one request whose address was checked.
     pub(super) fn bearer_of_a_link() -> Self {
         Self::anonymous(Scopes::from_iter([Scope::Read]))

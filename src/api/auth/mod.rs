@@ -8,6 +8,7 @@
 
 mod caller;
 mod credentials;
+mod doors;
 mod events;
 mod failures;
 mod identity;
@@ -26,15 +27,16 @@ use axum::response::{IntoResponse as _, Response};
 use super::ApiState;
 use super::connection::Client;
 use super::reply::no_such_route;
-use crate::config::{self, Auth};
+use crate::config::{self, Auth, Config};
 use crate::model::{Event, EventId, LinkError, Scope, Scopes, UtcMillis};
 use crate::publish::Publisher;
 use crate::store::{StoreError, TokenCheck, Tokens};
-use caller::Caller;
+use doors::{Door, Doors};
 use failures::{Failures, Notice};
 use refusal::Refusal;
 use routes::{Need, THUMBNAIL};
 
+pub(super) use caller::Caller;
 pub(super) use identity::Identity;
 
 const EXPIRED: &str = "the token has expired";
@@ -45,6 +47,7 @@ const WRONG_LINK: &str = "the signature of a picture's address is wrong";
 #[derive(Debug)]
 pub struct Access {
     settings: config::Api,
+    doors: Doors,
     tokens: Tokens,
     publisher: Publisher,
     failures: Mutex<Failures>,
@@ -53,8 +56,9 @@ pub struct Access {
 impl Access {
     /// Failed logins and new tokens are told through `publisher`.
     #[must_use]
-    pub fn new(settings: &config::Api, tokens: Tokens, publisher: Publisher) -> Self {
-        Self { settings: settings.clone(), tokens, publisher, failures: Mutex::default() }
+    pub fn new(config: &Config, tokens: Tokens, publisher: Publisher) -> Self {
+        let doors = Doors::new(config);
+        Self { settings: config.api.clone(), doors, tokens, publisher, failures: Mutex::default() }
     }
 
     /// Uses the tokens where waiting is allowed.
@@ -109,6 +113,7 @@ pub(super) async fn authenticate(
     match admit(&state.0.access, &caller, &parts).await {
         Ok(identity) => {
             parts.extensions.insert(identity);
+            parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(Refusal::Hidden) => no_such_route(parts.uri).await,
@@ -121,16 +126,22 @@ async fn admit(access: &Access, caller: &Caller, request: &Parts) -> Result<Iden
         return Err(Refusal::Address);
     }
     let pattern = request.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
-    let need = routes::need(&request.method, pattern);
-    let Need::Scope { scope, whole_agent } = need else {
-        return Ok(anonymous(access, caller).unwrap_or_else(Identity::nobody));
-    };
+    let door = access.doors.of(&request.method, pattern);
+    door.map_or(Ok(()), |door| door.check_address(caller))?;
     // The browser sends what it knows of us with whatever any page asks it to.
     if caller.is_foreign_page {
         return Err(Refusal::ForeignPage);
     }
+    let Need::Scope { scope, whole_agent } = routes::need(&request.method, pattern) else {
+        return Ok(anonymous(access, caller).unwrap_or_else(Identity::nobody));
+    };
+    if door.is_some_and(|door| door.knows(&request.headers)) {
+        return Ok(Identity::reporter());
+    }
     let identity = match credentials::of(&request.headers) {
         Some(presented) if access.settings.auth == Auth::Required => check(access, caller, presented).await?,
+        Some(_) | None if door.is_some_and(Door::is_locked) => return Err(Refusal::Nobody(scope)),
+        Some(_) | None if door.is_some_and(Door::is_open) => Identity::reporter(),
         Some(_) | None => match anonymous(access, caller) {
             Some(identity) if identity.scopes.allow(scope) => identity,
             Some(_) | None if pattern == Some(THUMBNAIL) => opened_by_link(access, caller, request)?,

@@ -13,6 +13,8 @@ use crate::model::{LinkError, Scope};
 pub(super) enum Refusal {
     /// 403: not from there.
     Address,
+    /// 403: not to this receiver from there.
+    Door,
     /// 403: a browser was sent by a page of somebody else.
     ForeignPage,
     /// 401: a token is needed.
@@ -42,6 +44,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
             Self::Address => forbidden("this address may not talk to the agent; see api.allow_ips"),
+            Self::Door => forbidden("this address is not among the receiver's allow_ips"),
             Self::ForeignPage => forbidden("requests on behalf of another web page are refused"),
             Self::Nobody(scope) => unauthorized(&format!(
                 "this needs a token with the scope {}; send it as `Authorization: Bearer plt_…`",

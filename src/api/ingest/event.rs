@@ -56,7 +56,8 @@ pub(super) fn read(
         return None;
     }
 
-    let mut event = Event::new(kind, time.unwrap_or_else(UtcMillis::now));
+    let now = UtcMillis::now();
+    let mut event = Event { occurred_at: time.unwrap_or(now), ..Event::new(kind, now) };
     let warnings = match validation {
         Validation::Off => Vec::new(),
         Validation::Warn | Validation::Reject => {

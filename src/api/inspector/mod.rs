@@ -21,11 +21,11 @@ use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::access::Caller;
+use super::auth::Caller;
 use super::query::{self, Query};
 use super::reply::Failure;
 use super::{ApiState, body};
-use crate::config::{Access, Config};
+use crate::config::Config;
 use crate::model::UtcMillis;
 use log::Log;
 
@@ -43,7 +43,6 @@ const MAX_DELAY_MS: u64 = 25_000;
 #[derive(Debug)]
 pub(super) struct Inspector {
     log: Log,
-    access: Access,
     verifier: Arc<Verifier>,
 }
 
@@ -52,15 +51,7 @@ impl Inspector {
         // Whatever a user put into these headers is a secret.
         let secret = config.webhooks.iter().flat_map(|webhook| webhook.headers.keys());
         let log = Log::new(config.inspector.keep, secret.map(|name| name.to_ascii_lowercase()).collect());
-        let allow_ips = config.inspector.allow_ips.clone();
-        // Whoever switches it on wants to see what arrives, from wherever it comes.
-        let access = Access { allow_ips, open: true, ..Access::default() };
-        Self { log, access, verifier: Arc::new(verifier) }
-    }
-
-    /// Who may send and look.
-    pub(super) fn access(&self) -> &Access {
-        &self.access
+        Self { log, verifier: Arc::new(verifier) }
     }
 
     /// What was received, newest first.
@@ -83,7 +74,7 @@ impl Inspector {
 /// the same.
 pub(super) async fn receive(
     State(state): State<ApiState>,
-    Extension(Caller(ip)): Extension<Caller>,
+    Extension(caller): Extension<Caller>,
     mut query: Query,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -103,7 +94,7 @@ pub(super) async fn receive(
     let claims_json =
         headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"/json"));
     let broken = claims_json && serde_json::from_slice::<IgnoredAny>(&body).is_err();
-    let timestamp = inspector.keep(ip, headers, body).await?;
+    let timestamp = inspector.keep(caller.address, headers, body).await?;
     tokio::time::sleep(Duration::from_millis(delay_ms)).await;
     let status = status.unwrap_or(if broken { StatusCode::BAD_REQUEST } else { StatusCode::OK });
     // What receivers of the reference systems answer.

@@ -244,6 +244,14 @@ pub struct SigningKey {
     pub until: Option<UtcMillis>,
 }
 
+impl SigningKey {
+    /// Good for ever.
+    #[must_use]
+    pub fn lasting(secret: SecretString) -> Self {
+        Self { secret, until: None }
+    }
+}
+
 /// What is tried again, and when.
 #[derive(Debug, Clone)]
 pub struct RetryConfig {

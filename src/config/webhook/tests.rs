@@ -130,7 +130,14 @@ fn s4_22_slack_gets_slack_messages_unless_told_otherwise() {
     assert_eq!(config(&json!({"url": url, "format": "argus"})).payload.format, "argus");
     let own = config(&json!({"url": url, "payload_template": {"text": "{{event.description}}"}}));
     assert_ne!(own.payload.format, "slack", "a template says all there is to say");
-    assert_eq!(config(&json!({"url": "https://hooks.slack.com.example/x"})).payload.format, "argus");
+    for (url, format) in [
+        ("https://HOOKS.slack.com/services/a", "slack"),
+        ("https://hooks.slack-gov.com/services/a", "slack"),
+        ("https://hooks.slack.com.example/x", "argus"),
+        ("http://192.168.1.20:8080/hooks.slack.com", "argus"),
+    ] {
+        assert_eq!(config(&json!({"url": url})).payload.format, format, "{url}");
+    }
 }
 
 #[test]
@@ -225,7 +232,7 @@ fn s5_16_credentials_become_headers() {
 }
 
 #[test]
-fn s1_4_plain_http_is_taken_and_warned_about_on_the_internet_only() {
+fn s1_4_s1_30_plain_http_is_taken_and_warned_about_on_the_internet_only() {
     for (url, warned) in [
         ("https://receiver.example/x", false),
         ("http://receiver.example/x", true),
@@ -233,6 +240,8 @@ fn s1_4_plain_http_is_taken_and_warned_about_on_the_internet_only() {
         ("http://homeassistant.local:8123/api/webhook/argusai_alerts", false),
         ("http://192.168.1.20:1880/argusai-webhook", false),
         ("http://localhost:8080/x", false),
+        ("http://nodered:1880/argusai-webhook", false),
+        ("http://[fd00::7]/x", false),
     ] {
         let warnings = read(&json!({"url": url})).expect("valid").warnings;
         assert_eq!(warnings.iter().any(|warning| warning.key == "url"), warned, "{url}");

@@ -167,19 +167,6 @@ impl Target {
         let name = self.host.to_string();
         name.strip_suffix('.').unwrap_or(&name).to_owned()
     }
-
-    /// Whether plain HTTP to this place leaves the local networks, as far as its name tells: single words and the endings set
-    /// aside for local use are at home.
-    pub(super) fn is_abroad(&self) -> bool {
-        const HOME: [&str; 7] = [".local", ".lan", ".home", ".home.arpa", ".internal", ".localhost", ".test"];
-        match self.literal() {
-            Some(address) => faces(address).all(|face| class(face) == Class::Public),
-            None => {
-                let name = self.name();
-                name.contains('.') && !HOME.iter().any(|end| name.ends_with(end))
-            }
-        }
-    }
 }
 
 fn is_inspector(path: &str) -> bool {

@@ -80,7 +80,6 @@ impl Clients {
         places: Vec<Target>,
         names: Arc<dyn Resolve>,
     ) -> Result<Client, KeyAndMessage> {
-        let plain_abroad = url.scheme() == "http" && places.first().is_some_and(Target::is_abroad);
         // Through a proxy, the receiver's name is the proxy's to look up.
         let first_hop = places.last().cloned().expect("a client is for some place");
         let route = Guarded { names, guard: self.guard.clone(), target: first_hop };
@@ -112,7 +111,7 @@ impl Clients {
             .build()
             .map_err(|error| ("url", format!("cannot set up connections: {}", error.without_url())))?;
         let (url, host) = under_name(webhook, url)?;
-        Ok(Client { http, url, host, route, local_address: self.guard.local_address(), plain_abroad })
+        Ok(Client { http, url, host, route, local_address: self.guard.local_address() })
     }
 }
 
@@ -145,7 +144,6 @@ pub(super) struct Client {
     host: Option<HeaderValue>,
     route: Guarded,
     local_address: Option<IpAddr>,
-    plain_abroad: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -182,10 +180,5 @@ impl Client {
             socket.bind((local, 0).into())?;
         }
         socket.connect(address).await
-    }
-
-    /// Whether what it sends leaves the local networks unencrypted.
-    pub(super) fn is_plain_abroad(&self) -> bool {
-        self.plain_abroad
     }
 }

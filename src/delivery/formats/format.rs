@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use toml_span::de_helpers::TableHelper;
 use toml_span::value::{Value, ValueInner};
-use url::Url;
 
 use super::{ALIASES, BUILT_IN, nearest};
 use crate::config::{AttachmentConfig, AttachmentSource, BatchConfig, Encoding};
@@ -58,23 +57,6 @@ impl Format {
             return Err(format!("there is no format `{name}`; there is {}{hint}", known.join(", ")));
         };
         Self::parse(text)
-    }
-
-    /// The only format that the service at this address understands: for webhooks that name none.
-    #[must_use]
-    pub fn of_address(url: &Url) -> Option<&'static str> {
-        let host = url.host_str()?.to_ascii_lowercase();
-        let is = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
-        match () {
-            () if is("hooks.slack.com") || is("hooks.slack-gov.com") => Some("slack"),
-            () if is("discord.com") || is("discordapp.com") => Some("discord"),
-            () if is("webhook.office.com") || is("outlook.office.com") => Some("teams"),
-            () if is("api.telegram.org") => Some("telegram"),
-            () if is("api.pushover.net") => Some("pushover"),
-            () if is("maker.ifttt.com") => Some("ifttt"),
-            () if is("hooks.zapier.com") => Some("zapier"),
-            () => None,
-        }
     }
 
     /// Its name in the configuration.
@@ -187,26 +169,5 @@ mod tests {
         );
         assert!(message.ends_with("; did you mean `argus`?"), "{message}");
         assert!(!Format::find("xyz").expect_err("unknown").contains("did you mean"));
-    }
-
-    #[test]
-    fn s4_22_the_address_of_a_service_decides_the_format() {
-        for (url, format) in [
-            ("https://hooks.slack.com/services/YOUR/WEBHOOK/URL", Some("slack")),
-            ("https://HOOKS.slack.com/services/a", Some("slack")),
-            ("https://discord.com/api/webhooks/1/x", Some("discord")),
-            ("https://ptb.discord.com/api/webhooks/1/x", Some("discord")),
-            ("https://outlook.office.com/webhook/YOUR/TEAMS/WEBHOOK", Some("teams")),
-            ("https://contoso.webhook.office.com/webhookb2/x", Some("teams")),
-            ("https://api.telegram.org/bot1:x/sendPhoto", Some("telegram")),
-            ("https://api.pushover.net/1/messages.json", Some("pushover")),
-            ("https://maker.ifttt.com/trigger/e/with/key/k", Some("ifttt")),
-            ("https://hooks.zapier.com/hooks/catch/YOUR/ZAPIER/HOOK", Some("zapier")),
-            ("https://hooks.slack.com.evil.example/services/a", None),
-            ("https://notdiscord.com/api", None),
-            ("http://192.168.1.20:8080/hooks.slack.com", None),
-        ] {
-            assert_eq!(Format::of_address(&Url::parse(url).expect("an address")), format, "{url}");
-        }
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::key::Key;
 use super::pattern::{Pattern, Place};
 use super::scheme::{Scheme, named};
-use crate::config::{SignatureConfig, WebhookConfig};
+use crate::config::{SignatureConfig, SigningKey, WebhookConfig};
 use crate::delivery::Format;
 use crate::model::UtcMillis;
 
@@ -60,17 +60,18 @@ pub enum Unverified {
 impl Signer {
     /// The error names the key of the configuration that is wrong.
     pub fn compile(config: &WebhookConfig) -> Result<Self, (&'static str, String)> {
-        let secret = config.secret.as_ref();
+        let newest = config.secret.clone().map(SigningKey::lasting);
+        let keys: Vec<SigningKey> = newest.into_iter().chain(config.old_secrets.iter().cloned()).collect();
         let signatures = match &config.signatures {
             Some(signatures) => signatures.clone(),
             // The format's own, if there is anything to sign with.
-            None if secret.is_none() => Vec::new(),
+            None if keys.is_empty() => Vec::new(),
             None => {
                 let format = Format::find(&config.payload.format).map_err(|message| ("format", message))?;
                 format.signatures.iter().map(|preset| SignatureConfig::preset(preset)).collect()
             }
         };
-        let signer = Self::new(&signatures, secret).map_err(|message| ("signature", message))?;
+        let signer = Self::new(&signatures, &keys).map_err(|message| ("signature", message))?;
         if signer.0.iter().flat_map(|signature| &signature.keys).any(|(key, _)| !key.can_sign()) {
             return Err((
                 "signature",
@@ -80,9 +81,9 @@ impl Signer {
         Ok(signer)
     }
 
-    /// Signs in all these ways; those without keys of their own with `secret`.
-    pub fn new(signatures: &[SignatureConfig], secret: Option<&SecretString>) -> Result<Self, String> {
-        signatures.iter().map(|config| Signature::compile(config, secret)).collect::<Result<_, _>>().map(Self)
+    /// Signs in all these ways; those without keys of their own with `keys`, newest first.
+    pub fn new(signatures: &[SignatureConfig], keys: &[SigningKey]) -> Result<Self, String> {
+        signatures.iter().map(|config| Signature::compile(config, keys)).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether there is anything to sign with.
@@ -197,13 +198,12 @@ impl Scheme {
 }
 
 impl Signature {
-    fn compile(config: &SignatureConfig, secret: Option<&SecretString>) -> Result<Self, String> {
+    fn compile(config: &SignatureConfig, inherited: &[SigningKey]) -> Result<Self, String> {
         let scheme = Scheme::of(config)?;
-        let own = config.keys.iter().map(|key| (&key.secret, key.until));
-        let inherited = secret.filter(|_| config.keys.is_empty()).map(|secret| (secret, None));
-        let keys = own
-            .chain(inherited)
-            .map(|(secret, until)| Ok((Key::new(scheme.key, secret.expose_secret())?, until)))
+        let keys = if config.keys.is_empty() { inherited } else { &config.keys };
+        let keys = keys
+            .iter()
+            .map(|key| Ok((Key::new(scheme.key, key.secret.expose_secret())?, key.until)))
             .collect::<Result<Vec<_>, String>>()?;
         match keys.is_empty() {
             true => Err("a signature needs a secret, its own or the webhook's".to_owned()),
