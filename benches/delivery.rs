@@ -56,11 +56,11 @@ fn all(base: &Path) {
     println!("1.2 kB, signed, strict durability, full attempt log; the receiver is on the same cores\n");
     println!("disk                 deliveries/s  CPU each  in a commit  peak RSS  bars");
     again(&["rate", folder().path().to_str().unwrap(), "50000", "as it is", "5000/s, 0.25 ms"], None);
-    let tools = folder();
+    let (tools, slow) = (folder(), folder());
     match slow_fsync(tools.path()) {
         Some(library) => {
-            let slow = ["rate", folder().path().to_str().unwrap(), "20000", "each sync 20 ms more", "1000/s"];
-            again(&slow, Some(&library));
+            let rate = ["rate", slow.path().to_str().unwrap(), "20000", "each sync 20 ms more", "1000/s"];
+            again(&rate, Some(&library));
         }
         None => println!("no C compiler: the slow disk is left out"),
     }

@@ -56,7 +56,7 @@ pub(super) async fn stream(
     query.finish()?;
     let camera = cameras::visible(&state, &identity, &id)?;
     let (viewer, first) = watch(&state, &camera, view).await?;
-    let customer = identity.customer.as_ref().map(|customer| customer.as_str().to_owned());
+    let customer = identity.customer.clone();
     let wish = StreamWish { camera: camera.camera.slug.clone(), customer, urls, timeout, retry_count };
     let webhooks = webhooks(&state, &identity, &wish).await?;
     let kind = [(header::CONTENT_TYPE, format!("multipart/x-mixed-replace; boundary={BOUNDARY}"))];
