@@ -30,8 +30,9 @@ const MAX_REQUESTS: usize = 512;
 const MAX_UNWRITTEN: usize = 2048;
 /// Results of a transaction: from so many on it begins at once ...
 const WORTH_WRITING: usize = 64;
-/// ... and fewer wait this long for company. Until then their messages would be sent again after a crash.
-const WRITE_PAUSE: Duration = Duration::from_millis(2);
+/// ... and fewer wait this long for those of requests on their way. With 7 in a transaction a delivery cost 0.30 ms of CPU on two
+/// cores and there were 2,600/s, with 140 it was 0.24 ms and 4,600/s. What is not written yet is sent again after a crash.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
 /// The numbers in the webhooks' states are written down this often.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -226,7 +227,7 @@ impl Engine {
         }
         let since = *self.unwritten_since.get_or_insert_with(Instant::now);
         let left = WRITE_PAUSE.saturating_sub(since.elapsed());
-        if self.unwritten.len() < WORTH_WRITING && !left.is_zero() {
+        if self.unwritten.len() < WORTH_WRITING && !self.requests.is_empty() && !left.is_zero() {
             *wait = left.min(*wait);
             return;
         }
