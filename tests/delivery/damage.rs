@@ -20,6 +20,8 @@ use crate::receiver::{Receiver, Reply};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn settings(receiver: &Receiver) -> String {
+    // Fails when another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let hook = format!("[[webhook]]\nid = \"hook\"\nurl = \"{}\"\nevents = [\"job.done\"]\n", receiver.url);
     Program::camera("street", "bikes.mp4") + &hook
 }
@@ -27,7 +29,8 @@ fn settings(receiver: &Receiver) -> String {
 fn get(program: &Program, path: &str) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = format!("{}{path}", program.address);
-    runtime.block_on(async { reqwest::get(url).await.unwrap().json().await.unwrap() })
+    let text = runtime.block_on(async { reqwest::get(url).await.unwrap().text().await.unwrap() });
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
 }
 
 /// Publishes an event; the answer comes once it is on the disk.

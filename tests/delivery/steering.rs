@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use porchlight::model::{DeliveryStatus, Event, EventType};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::agent::{config, event};
 use crate::receiver::{Receiver, Reply};
