@@ -64,7 +64,7 @@ fn s4_20_a_record_says_why_in_words_and_for_machines() {
         ("silent", &receivers[3].url, "failed", "timeout".into(), "no complete answer within 1 s".into()),
         ("rude", &receivers[4].url, "failed", "connection_reset".into(), "connection closed".into()),
         ("gone", &nobody, "failed", "connection_refused".into(), "refused".into()),
-        ("unheard", "http://no-such-host.invalid/", "failed", "dns_error".into(), "no-such-host".into()),
+        ("unheard", "http://no-such-host.invalid/", "failed", "dns_error".into(), "failed to lookup".into()),
     ];
     let urls: Vec<(&str, &str)> = cases.iter().map(|(id, url, ..)| (*id, *url)).collect();
     let names: Vec<&str> = urls.iter().map(|(id, _)| *id).collect();
@@ -111,7 +111,7 @@ fn s5_1_an_event_becomes_a_request_made_as_the_user_wants_it() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| Reply::Status(200));
     let more = "method = \"PUT\"\nretry_schedule_s = []\n[webhook.headers]\nX-Site = \"home\"\n\
-                [webhook.template]\nwhat = \"{{ event.label }}\"\nwhere = \"at {{ camera.name }}\"";
+                [webhook.payload_template]\nwhat = \"{{ event.label }}\"\nwhere = \"at {{ camera.name }}\"";
     let agent = Agent::start(folder.path(), &config(&[("hook", &receiver.url)], more));
     agent.commit(&event(), &["hook"]);
     let request = receiver.wait_for(1).remove(0);
