@@ -25,7 +25,8 @@ pub(crate) fn event() -> NewEvent {
     .unwrap();
     let rule = RuleRef { id: uuid::Uuid::nil(), name: "Person at Front Door".to_owned() };
     let webhook = WebhookId::parse("hook").unwrap();
-    NewEvent { event, deliveries: vec![PlannedDelivery { webhook, rule }], picture: None, key: None }
+    let deliveries = vec![PlannedDelivery { webhook, rule }];
+    NewEvent { event, deliveries, picture: None, key: None, alerts: vec![] }
 }
 
 /// Answers 204 to everything; `arrived` is told when the first byte of a request was read.

@@ -40,6 +40,22 @@ const MAX_REQUESTS: u64 = 20;
 /// The parts of a stream have this between them.
 const BOUNDARY: &str = "porchlight-picture";
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}/stream",
+    tag = "cameras",
+    summary = "What it sees, as MJPEG",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera"),
+        ("fps" = Option<u32>, Query, description = "Pictures a second", minimum = 1, maximum = 15),
+        ("width" = Option<u32>, Query, description = "Pixels", minimum = 16, maximum = 7680),
+        ("webhook_urls" = Option<String>, Query, description = "Addresses that get the camera's events while it is watched, \
+            with commas between; needs the scope manage"),
+        ("webhook_timeout" = Option<u32>, Query, description = "Seconds of a request to them", minimum = 1, maximum = 300),
+        ("webhook_retry_count" = Option<u32>, Query, description = "Requests of a message to them", minimum = 1, maximum = 20)
+    ),
+    responses((status = 200, description = "JPEGs without end", body = String, content_type = "multipart/x-mixed-replace"))
+)]
 pub(super) async fn stream(
     State(state): State<ApiState>,
     identity: Identity,
@@ -63,6 +79,17 @@ pub(super) async fn stream(
     Ok((kind, Body::from_stream(parts(viewer, first, webhooks))).into_response())
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}/snapshot",
+    tag = "cameras",
+    summary = "What it sees now",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera"),
+        ("width" = Option<u32>, Query, description = "Pixels", minimum = 16, maximum = 7680)
+    ),
+    responses((status = 200, description = "A JPEG", body = Vec<u8>, content_type = "image/jpeg"))
+)]
 pub(super) async fn snapshot(
     State(state): State<ApiState>,
     identity: Identity,
@@ -109,7 +136,12 @@ async fn webhooks(
             };
             Failure::Invalid(problems.into_iter().map(wrong).collect())
         }
-        other => other.into(),
+        Refusal::Unknown(_)
+        | Refusal::Exists(..)
+        | Refusal::FileOwned(_)
+        | Refusal::RuleOwned(..)
+        | Refusal::InUse(..)
+        | Refusal::Store(_) => refusal.into(),
     });
     made.map(Some)
 }

@@ -142,7 +142,8 @@ async fn render_all(means: &Means, webhook: &Webhook, messages: &[DueDelivery]) 
 /// A picture that cannot be read is none: the alert matters more.
 async fn pictures(means: &Means, messages: &[DueDelivery]) -> Vec<Option<Vec<u8>>> {
     let reader = means.store.queue().clone();
-    let wanted = |due: &DueDelivery| Some((due.event.id, due.event.thumbnail.as_ref()?.sha256.clone()));
+    let wanted =
+        |due: &DueDelivery| Some((due.event.pictured_as(), due.event.thumbnail.as_ref()?.sha256.clone()));
     let wanted: Vec<_> = messages.iter().map(wanted).collect();
     let count = wanted.len();
     let picture = move |wanted: Option<(EventId, String)>| {

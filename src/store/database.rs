@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::{Error, M, Migrations};
 
 use super::StoreError;
 use crate::config::Durability;
@@ -18,6 +18,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0003_webhooks.sql")),
     M::up(include_str!("migrations/0004_tokens_and_customers.sql")),
     M::up(include_str!("migrations/0005_reported_events.sql")),
+    M::up(include_str!("migrations/0006_rules.sql")),
     M::up(include_str!("migrations/0009_pictures_and_streams.sql")),
 ];
 
@@ -124,11 +125,13 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     refuse_newer(connection, path)?;
-    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } if err.sqlite_error_code().is_some() => {
-            err.into()
+    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| {
+        let message = error.to_string();
+        match error {
+            // What SQLite itself complains of is no matter of versions.
+            Error::RusqliteError { err, .. } if err.sqlite_error_code().is_some() => err.into(),
+            Error::RusqliteError { .. } | _ => StoreError::Migration { path: path.to_owned(), message },
         }
-        error => StoreError::Migration { path: path.to_owned(), message: error.to_string() },
     })
 }
 

@@ -84,7 +84,6 @@ impl StoreError {
 }
 
 /// What to do about it, as the end of a sentence.
-#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, open enum")]
 pub(super) fn hint(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "; make room on the disk",

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::commit;
 use super::pictures::Pictures;
 use super::retention::{self, Cut, OldEvent};
 use super::rows;
@@ -113,10 +114,12 @@ impl Walk {
 
     /// Pictures that stayed for messages which are over now.
     fn superseded(&mut self, connection: &mut Connection, pictures: &Pictures) -> rusqlite::Result<Step> {
-        let sql = "DELETE FROM superseded_picture WHERE (event_id, sha256) IN (SELECT event_id, sha256 \
-                       FROM superseded_picture s WHERE NOT EXISTS (SELECT 1 FROM delivery d \
-                           WHERE d.event_id = s.event_id AND d.next_at IS NOT NULL) LIMIT ?1) RETURNING path, bytes";
-        let mut statement = connection.prepare_cached(sql)?;
+        let sql = format!(
+            "DELETE FROM superseded_picture WHERE (event_id, sha256) IN (SELECT event_id, sha256 \
+                 FROM superseded_picture s WHERE NOT {} LIMIT ?1) RETURNING path, bytes",
+            commit::wanted("s.event_id", "s.sha256")
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map([PIECE], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let gone: Vec<(String, u64)> = rows.collect::<rusqlite::Result<_>>()?;
         gone.iter().for_each(|(path, _)| pictures.remove(path));

@@ -29,6 +29,15 @@ pub struct StoredWebhook {
     pub stream: Option<String>,
 }
 
+impl StoredWebhook {
+    /// One of which nothing is kept yet.
+    #[must_use]
+    pub fn new(id: WebhookId) -> Self {
+        let now = UtcMillis::now();
+        Self { id, spec: None, paused: false, created_at: now, updated_at: now, stream: None }
+    }
+}
+
 impl fmt::Debug for StoredWebhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StoredWebhook").field(&self.id).finish_non_exhaustive()

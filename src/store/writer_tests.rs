@@ -17,7 +17,7 @@ fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {
     }))
     .expect("an event");
     let (reply, answer) = oneshot::channel();
-    let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None }];
+    let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None, alerts: vec![] }];
     (Command::Commit { new, reply }, answer)
 }
 
@@ -104,6 +104,7 @@ fn a_picture_that_a_waiting_message_shows_stays_until_that_is_over() {
             deliveries: deliveries.into_iter().collect(),
             picture,
             key: None,
+            alerts: vec![],
         };
         let (reply, answer) = oneshot::channel();
         writer.commit(vec![Command::Commit { new: vec![new], reply }]).expect("committed");

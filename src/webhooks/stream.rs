@@ -85,7 +85,7 @@ impl Manager {
 
     /// Removes the webhooks of ended streams that have nothing to send any more. Returns how many there are still.
     async fn remove_drained(&self) -> usize {
-        let ended: Vec<WebhookId> = self.current().ended().map(|(id, _)| id.clone()).collect();
+        let ended: Vec<WebhookId> = self.current().ended().cloned().collect();
         let mut left = 0;
         for id in ended {
             let (reader, asked) = (self.0.store.queue().clone(), id.clone());

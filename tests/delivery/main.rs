@@ -18,6 +18,8 @@ mod receiver;
 mod receivers;
 mod records;
 mod rendered;
+mod rule_api;
+mod rules;
 mod sending;
 mod served;
 mod services;

@@ -141,7 +141,7 @@ fn s2_17_the_breaker_of_a_receiver_and_its_health_are_shown() {
     shown("closed");
     served.agent.commit(&event(), &["hook"]);
     shown("open");
-    assert_eq!(served.get("/api/v1/webhooks/hook/stats")["failing_since"].is_null(), false);
+    assert!(!served.get("/api/v1/webhooks/hook/stats")["failing_since"].is_null());
     shown("closed");
     assert_eq!(receiver.requests().len(), 5);
     assert_eq!(served.get("/api/v1/webhooks/hook/health")["status"], "healthy");
