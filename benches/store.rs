@@ -197,5 +197,11 @@ fn new() -> NewEvent {
     .unwrap();
     let rule = RuleRef { id: uuid::Uuid::nil(), name: "Person at Front Door".to_owned() };
     let webhook = WebhookId::parse("hook").unwrap();
-    NewEvent { event, deliveries: vec![PlannedDelivery { webhook, rule }], picture: None, key: None }
+    NewEvent {
+        event,
+        deliveries: vec![PlannedDelivery { webhook, rule }],
+        picture: None,
+        alerts: vec![],
+        key: None,
+    }
 }

@@ -129,6 +129,21 @@ fn check_says_all_well_or_what_is_not() {
 }
 
 #[test]
+fn check_says_what_is_odd_and_succeeds() {
+    let folder = folder();
+    let hook = "[[webhook]]\nid = \"far\"\nurl = \"http://receiver.example.com/hook\"\n";
+    fs::write(folder.path().join("c.toml"), hook).expect("written");
+    let said = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert!(said.status.success(), "{}", stderr(&said));
+    let warning = "c.toml:3: webhook[1].url: goes unencrypted over the internet; use https";
+    assert_eq!(stderr(&said).trim(), format!("warning: {warning}"));
+    assert_eq!(stdout(&said), "c.toml: all well\n");
+    let said = porchlight(folder.path(), &["check", "--json", "--config", "c.toml"]);
+    let said: Value = serde_json::from_str(&stdout(&said)).expect("one JSON object");
+    assert_eq!((&said["ok"], &said["warnings"][0]["key"]), (&Value::Bool(true), &"webhook[1].url".into()));
+}
+
+#[test]
 fn check_for_programs_prints_one_object() {
     let folder = folder();
     fs::write(folder.path().join("good.toml"), "").expect("written");
@@ -137,7 +152,7 @@ fn check_for_programs_prints_one_object() {
     let good = porchlight(folder.path(), &["check", "--json", "--config", "good.toml"]);
     let said: Value = serde_json::from_str(&stdout(&good)).expect("one JSON object");
     assert!(good.status.success());
-    assert_eq!(said, serde_json::json!({"ok": true, "problems": []}));
+    assert_eq!(said, serde_json::json!({"ok": true, "problems": [], "warnings": []}));
 
     let bad = porchlight(folder.path(), &["check", "--json", "--config", "bad.toml"]);
     let said: Value = serde_json::from_str(&stdout(&bad)).expect("one JSON object");
@@ -145,7 +160,7 @@ fn check_for_programs_prints_one_object() {
     assert!(bad.stderr.is_empty(), "{}", stderr(&bad));
     let message = "unknown key; did you mean `listen`?";
     let problem = serde_json::json!({"line": 2, "key": "api.lissten", "message": message});
-    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem]}));
+    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem], "warnings": []}));
 }
 
 #[test]

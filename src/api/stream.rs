@@ -33,6 +33,18 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// The parts of a stream have this between them.
 const BOUNDARY: &str = "porchlight-picture";
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}/stream",
+    tag = "cameras",
+    summary = "What it sees, as MJPEG",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera"),
+        ("fps" = Option<u32>, Query, description = "Pictures a second", minimum = 1, maximum = 15),
+        ("width" = Option<u32>, Query, description = "Pixels", minimum = 16, maximum = 7680)
+    ),
+    responses((status = 200, description = "JPEGs without end", body = String, content_type = "multipart/x-mixed-replace"))
+)]
 pub(super) async fn stream(
     State(state): State<ApiState>,
     identity: Identity,
@@ -50,6 +62,17 @@ pub(super) async fn stream(
     Ok((kind, Body::from_stream(parts(viewer, first))).into_response())
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}/snapshot",
+    tag = "cameras",
+    summary = "What it sees now",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera"),
+        ("width" = Option<u32>, Query, description = "Pixels", minimum = 16, maximum = 7680)
+    ),
+    responses((status = 200, description = "A JPEG", body = Vec<u8>, content_type = "image/jpeg"))
+)]
 pub(super) async fn snapshot(
     State(state): State<ApiState>,
     identity: Identity,

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use tokio::sync::mpsc as queue;
+use tokio::sync::{mpsc as queue, watch};
 
 use super::pace::Pace;
 use crate::config::{CameraConfig, Config};
@@ -25,13 +25,13 @@ use crate::events::EventBuilder;
 use crate::inference::{Library, Runtime};
 use crate::live::{Live, Offers};
 use crate::model::{
-    BestShot, CameraSlug, CameraState, Captured, Event, Focus, Frame, Observation, Packet, Picture, Shot,
-    TrackChange, TrackUpdate,
+    BestShot, CameraSlug, CameraState, Captured, DwellMark, Event, Focus, Frame, Observation, Packet,
+    Picture, Shot, TrackChange, TrackUpdate,
 };
 use crate::motion::MotionDetector;
 use crate::recognise::Photographer;
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
-use crate::track::Tracker;
+use crate::track::{Places, Tracker};
 
 /// Updates between two threads. An update with a picture is a frame (0.35 MB at 640x360), and a camera makes a few in a minute.
 const UPDATES: usize = 16;
@@ -79,6 +79,14 @@ pub(crate) struct CameraInput {
     pub(crate) packets: queue::Receiver<Packet>,
 }
 
+/// What others want of a running pipeline.
+pub(crate) struct Wishes<'a> {
+    /// Who looks at pictures right now.
+    pub(crate) live: &'a Live,
+    /// The lengths of stay that are news.
+    pub(crate) marks: watch::Receiver<Vec<DwellMark>>,
+}
+
 impl Pipeline {
     /// Starts all threads, downstream first. `sink` gets each state of each event in order and says whether to go on.
     pub(crate) fn start(
@@ -87,9 +95,10 @@ impl Pipeline {
         when_full: WhenFull,
         examiner: Examiner,
         telemetry: &Arc<Telemetry>,
-        live: &Live,
+        wishes: Wishes<'_>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
+        let Wishes { live, marks } = wishes;
         let mut pipeline = Self {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
             threads: Vec::new(),
@@ -106,8 +115,15 @@ impl Pipeline {
         let photographer = Photographer::new((&config.events).into(), worker);
         pipeline.spawn("analyse", None, move || analyse(&photographer, &shots, &events_in))?;
 
-        let looking =
-            Looking::new(config, &cameras, when_full, examiner, Arc::clone(&pipeline.inbox), telemetry);
+        let looking = Looking::new(
+            config,
+            &cameras,
+            when_full,
+            examiner,
+            Arc::clone(&pipeline.inbox),
+            telemetry,
+            marks,
+        );
         let slots: Vec<(CameraInput, Slot)> = cameras
             .into_iter()
             .map(|camera| {
@@ -209,6 +225,7 @@ struct Looking {
     patience: Duration,
     live: bool,
     trackers: HashMap<CameraSlug, Watched>,
+    marks: watch::Receiver<Vec<DwellMark>>,
 }
 
 struct Watched {
@@ -225,16 +242,19 @@ impl Looking {
         examiner: Examiner,
         inbox: Arc<Inbox>,
         telemetry: &Arc<Telemetry>,
+        mut marks: watch::Receiver<Vec<DwellMark>>,
     ) -> Self {
+        let known = marks.borrow_and_update().clone();
         let watched = |input: &CameraInput| {
             let camera = &input.config;
-            let tracker = Tracker::new(
+            let mut tracker = Tracker::new(
                 Arc::clone(&camera.camera),
-                camera.zones.clone(),
+                Places { zones: camera.zones.clone(), lines: camera.lines.clone() },
                 config.track.clone(),
                 config.events.clone(),
                 examiner.min_score(),
             );
+            tracker.set_dwell_marks(&known);
             (camera.slug().clone(), Watched { tracker, last: None })
         };
         Self {
@@ -245,6 +265,7 @@ impl Looking {
             telemetry: Arc::clone(telemetry),
             examiner,
             inbox,
+            marks,
         }
     }
 
@@ -252,6 +273,7 @@ impl Looking {
     fn run(mut self, out: &SyncSender<TrackUpdate<Shot>>) -> Option<Examiner> {
         let inbox = Arc::clone(&self.inbox);
         while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience) {
+            self.follow_rules();
             let updates = match self.look(observations) {
                 Ok(updates) => updates,
                 Err(error) => {
@@ -272,6 +294,15 @@ impl Looking {
             }
         }
         Some(self.examiner)
+    }
+
+    /// Rules may change while the agent runs.
+    fn follow_rules(&mut self) {
+        // An error means that the sender is gone: a replay's rules never change.
+        if self.marks.has_changed().unwrap_or(false) {
+            let marks = self.marks.borrow_and_update();
+            self.trackers.values_mut().for_each(|watched| watched.tracker.set_dwell_marks(&marks));
+        }
     }
 
     fn look(&mut self, observations: Vec<Observation>) -> Result<Vec<TrackUpdate<Shot>>> {

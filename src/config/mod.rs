@@ -12,12 +12,13 @@ mod manifest;
 mod outbound;
 mod problem;
 mod read;
+mod reader;
 mod report;
+mod rule;
 mod section;
 mod store;
 mod value;
 mod webhook;
-mod webhook_reader;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +31,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::model::{Camera, CameraSlug, EventState, Label, PictureLinks, Polygon, Scopes, WebhookId};
+use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Polygon, Scopes};
 
 pub use coco::coco80_index;
 pub use faces::Faces;
@@ -38,13 +39,16 @@ pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
 pub use manifest::{Alignment, Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
+pub use reader::{Reading, SpecReader};
+pub use rule::{
+    Cooldown, KnownWebhook, LineCondition, RuleConditions, RuleConfig, Schedule, Window, stable_uuid,
+};
 pub use store::{Durability, QueueFull, QueueLimits, Store};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
     HealthConfig, HealthMethod, HttpMethod, LimitsConfig, OnMissing, Order, Owner, PayloadConfig, RateLimit,
     RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig, filter_pattern,
 };
-pub use webhook_reader::{Reading, WebhookReader};
 
 /// Every default, with comments: `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -86,12 +90,12 @@ pub struct Config {
     pub reporter: Reporter,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
-    /// `[[webhook]]`
+    /// `[[webhook]]`, and the webhooks of the rules' actions.
     pub webhooks: Vec<WebhookConfig>,
     /// `[[rule]]`
     pub rules: Vec<RuleConfig>,
-    /// Reads the webhooks of the API over the same defaults.
-    pub webhook_reader: WebhookReader,
+    /// Reads the webhooks and rules of the API over the same defaults.
+    pub reader: SpecReader,
     /// What works and is probably not what was meant.
     pub warnings: Vec<Problem>,
 }
@@ -265,6 +269,8 @@ pub struct CameraConfig {
     pub privacy_masks: Vec<Polygon>,
     /// Named areas.
     pub zones: BTreeMap<String, Polygon>,
+    /// Named lines.
+    pub lines: BTreeMap<String, Line>,
 }
 
 impl CameraConfig {
@@ -343,21 +349,6 @@ pub struct Motion {
     pub start_frames: u32,
     /// Quiet before it counts as still.
     pub quiet: Duration,
-}
-
-/// One rule.
-#[derive(Debug, Clone)]
-pub struct RuleConfig {
-    /// Name in addresses.
-    pub id: WebhookId,
-    /// For people.
-    pub name: String,
-    /// Whether it is used.
-    pub enabled: bool,
-    /// When it fires.
-    pub when: Conditions,
-    /// Whom it tells.
-    pub webhooks: Vec<WebhookId>,
 }
 
 /// What an event must be like. An empty list asks for nothing.

@@ -143,7 +143,7 @@ async fn render_all(means: &Means, webhook: &Webhook, messages: &[DueDelivery]) 
 async fn pictures(means: &Means, messages: &[DueDelivery]) -> Vec<Option<Vec<u8>>> {
     let reader = means.store.queue().clone();
     let wanted: Vec<_> =
-        messages.iter().map(|due| due.event.thumbnail.is_some().then_some(due.event.id)).collect();
+        messages.iter().map(|due| due.event.thumbnail.is_some().then_some(due.event.pictured_as())).collect();
     let count = wanted.len();
     let read = move || wanted.into_iter().map(|id| reader.picture_content(id?).ok().flatten()).collect();
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| vec![None; count])

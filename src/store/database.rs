@@ -17,6 +17,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0003_webhooks.sql")),
     M::up(include_str!("migrations/0004_tokens_and_customers.sql")),
     M::up(include_str!("migrations/0005_reported_events.sql")),
+    M::up(include_str!("migrations/0006_rules.sql")),
 ];
 
 /// Name of the database in the data folder.

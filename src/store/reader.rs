@@ -173,7 +173,7 @@ impl Reader {
         Ok(None)
     }
 
-    fn events_of(&self, sql: &str, values: impl Params) -> Result<Vec<Event>, StoreError> {
+    pub(super) fn events_of(&self, sql: &str, values: impl Params) -> Result<Vec<Event>, StoreError> {
         let bodies = self.list(sql, values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
         let event = |(body, has_picture): (String, bool)| {
             let event = rows::event(&body)?;
@@ -205,7 +205,10 @@ pub(super) const OF_CUSTOMER: &str = "(?1 IS NULL OR (d.webhook IN (SELECT value
      AND EXISTS (SELECT 1 FROM event e WHERE e.id = d.event_id AND e.customer = ?1)))";
 
 /// `CROSS JOIN` fixes the order: walk the events, look up the body of each.
-const EVENT: &str = "SELECT s.body, e.picture_path IS NOT NULL FROM event e \
+const EVENT: &str = "SELECT s.body, CASE e.type \
+       WHEN 'alert.triggered' THEN EXISTS (SELECT 1 FROM event p WHERE p.picture_path IS NOT NULL \
+                                           AND p.id = unhex(json_extract(s.body, '$.data.event.id'), '-')) \
+       ELSE e.picture_path IS NOT NULL END FROM event e \
      CROSS JOIN event_state s ON s.event_id = e.id AND s.seq = e.seq";
 
 /// A full page may have a successor; one look more settles it and costs nothing.

@@ -74,6 +74,17 @@ CREATE TABLE attempt (
   PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
 
+-- The last alerts, from which the rules know after a restart what has fired. Holds alerts only: nothing else pays for it.
+CREATE INDEX alert ON event (id) WHERE type = 'alert.triggered';
+
+-- Rules made through the API; those of the file are not here.
+CREATE TABLE rule (
+  id         TEXT    PRIMARY KEY NOT NULL,
+  spec       TEXT    NOT NULL,  -- JSON as it was given, with the secrets of its actions
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What was given up, as it would have been sent. Goes with its message, when somebody deletes it, or when it is sent again.
 CREATE TABLE dead_letter (
   delivery_id    BLOB    PRIMARY KEY NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,

@@ -15,6 +15,7 @@ use super::error::passes_by_itself;
 use super::pictures::Pictures;
 use super::prune::Walk;
 use super::queue::{self, Room};
+use super::rules;
 use super::signals::Signals;
 use super::steer;
 use super::webhooks;
@@ -231,7 +232,8 @@ impl Writer {
                     if let Some(path) = obsolete {
                         self.pictures.remove(&path);
                     }
-                    self.telemetry.metrics.store_events.inc_by(u64::from(!receipt.duplicate));
+                    let events = usize::from(!receipt.duplicate) + receipt.alerts.len();
+                    self.telemetry.metrics.store_events.inc_by(events as u64);
                     queued.extend(new.webhooks);
                     changed.extend(new.robbed);
                     *dropped += new.dropped;
@@ -242,7 +244,8 @@ impl Writer {
             }
             (Job::Finish(_, reply), Done::Finish)
             | (Job::Save(_, reply), Done::Save)
-            | (Job::Webhook(_, reply), Done::Webhook) => {
+            | (Job::Webhook(_, reply), Done::Webhook)
+            | (Job::Rule(_, reply), Done::Rule) => {
                 let _ = reply.send(());
             }
             (Job::Abandon(_, reply), Done::Abandon { ended }) => {
@@ -258,7 +261,8 @@ impl Writer {
                 | Job::Abandon(..)
                 | Job::Steer(..)
                 | Job::Save(..)
-                | Job::Webhook(..),
+                | Job::Webhook(..)
+                | Job::Rule(..),
                 _,
             ) => {
                 unreachable!("results come in the order of the jobs")
@@ -333,6 +337,7 @@ fn transaction(
         }
         Job::Save(states, _) => steer::save(&transaction, states).map(|()| Done::Save),
         Job::Webhook(change, _) => webhooks::change(&transaction, change).map(|()| Done::Webhook),
+        Job::Rule(change, _) => rules::change(&transaction, change).map(|()| Done::Rule),
     });
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;

@@ -17,7 +17,7 @@ fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {
     }))
     .expect("an event");
     let (reply, answer) = oneshot::channel();
-    let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None }];
+    let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None, alerts: vec![] }];
     (Command::Commit { new, reply }, answer)
 }
 

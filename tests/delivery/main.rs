@@ -14,6 +14,8 @@ mod reach;
 mod receiver;
 mod receivers;
 mod rendered;
+mod rule_api;
+mod rules;
 mod sending;
 mod services;
 mod signatures;

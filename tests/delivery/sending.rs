@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use porchlight::config::Config;
 use porchlight::delivery::Webhooks;
 use porchlight::model::{Attempt, DeliveryStatus, Event, EventState};
+use porchlight::store::DeliveryFilter;
 
 use crate::agent::{Agent, config, event};
 use crate::receiver::{Receiver, Reply};
@@ -122,6 +123,27 @@ fn s1_34_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
         assert!(pause >= pause_ms, "{pause} ms instead of {pause_ms}: earlier than promised");
     }
     assert_eq!(agent.attempts(&delivery).len(), 4);
+    agent.stop();
+}
+
+#[test]
+fn s1_35_a_message_that_failed_for_good_is_kept_and_the_next_event_is_sent_as_usual() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|number, _| Reply::Status(if number < 4 { 503 } else { 200 }));
+    let settings = config(&[("hook", &receiver.url)], "retry_schedule_s = [0.01, 0.01, 0.01]");
+    let agent = Agent::start(folder.path(), &settings);
+    let (first, second) = (event(), event());
+    agent.commit(&first, &["hook"]);
+    let failed = agent.delivery("hook", DeliveryStatus::Failed);
+    let letter = agent.reader.dead_letter(failed.id).unwrap().expect("a dead letter");
+    assert_eq!((letter.reason.as_str(), letter.attempts), ("exhausted", 4));
+    agent.commit(&second, &["hook"]);
+    receiver.wait_for(5);
+    std::thread::sleep(Duration::from_millis(200));
+    let all = agent.reader.deliveries(&DeliveryFilter::default(), 10).unwrap().items;
+    let status = |event: &Event| all.iter().find(|one| one.event_id == event.id).unwrap().status;
+    assert_eq!((status(&first), status(&second)), (DeliveryStatus::Failed, DeliveryStatus::Success));
+    assert_eq!(receiver.requests().len(), 5, "what failed is not sent once more");
     agent.stop();
 }
 
