@@ -50,7 +50,7 @@ pub(super) enum Command {
     /// `{"image","box":[x1,y1,x2,y2],"landmarks":[[x,y],…],"score","quality":{…},"flaw"}`, in pixels. The five landmarks are the
     /// eye on the left of the picture, the one on the right, the tip of the nose, the left and the right corner of the mouth. A
     /// face with a flaw (too_small, blurred, too_dark, too_bright, turned_away, cut_off, uncertain) never says who somebody is;
-    /// the limits are in [faces] of the configuration.
+    /// the limits are in `[faces]` of the configuration.
     Faces(FacesArgs),
     /// Tell whether two photos show one person
     ///
