@@ -162,7 +162,6 @@ impl Writer {
         for (job, done) in jobs.into_iter().zip(done) {
             self.answer(job, done, &mut queued, &mut changed, &mut dropped);
         }
-        self.show_picture_bytes();
         if !changed.is_empty() {
             self.signals.changed(changed);
         }
@@ -245,6 +244,7 @@ impl Writer {
                     self.telemetry.metrics.delivery_dropped.inc_by(new.dropped);
                     receipts.push(receipt);
                 }
+                self.show_picture_bytes();
                 let _ = reply.send(receipts);
             }
             (Job::Finish(_, reply), Done::Finish)
