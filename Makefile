@@ -63,7 +63,7 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	.ci/setup
 	$(call step,2/5,Rust: unit and integration tests)
 	cargo test --locked --workspace
-	$(call step,3/5,the detector against an independent decoder)
+	$(call step,3/5,objects and faces against independent decoders)
 	tests/reference/check $(TARGET_DIR)/debug/porchlight
 	$(call step,4/5,systemd unit)
 	systemd/check

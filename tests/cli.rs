@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 mod common;
+#[path = "cli/faces.rs"]
+mod faces;
 
 use common::footage;
 
@@ -49,20 +51,33 @@ fn without_a_command_it_says_what_there_is() {
     let output = porchlight(folder().path(), &[]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    for command in
-        ["run", "check", "replay", "detect", "models", "outbox", "token", "webhook", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "check",
+        "replay",
+        "detect",
+        "faces",
+        "verify",
+        "models",
+        "outbox",
+        "token",
+        "webhook",
+        "completions",
+        "man",
+    ] {
         assert!(said.lines().any(|line| line.trim_start().starts_with(command)), "{command}:\n{said}");
     }
 }
 
 #[test]
 fn help_of_each_command_names_what_matters_there() {
-    let expected: [(&str, &[&str]); 9] = [
+    let expected: [(&str, &[&str]); 11] = [
         ("run", &["--config", "/etc/porchlight/porchlight.toml", "SIGTERM"]),
         ("check", &["--config", "--json", "Exits with 0"]),
         ("replay", &["MP4 or MKV", "--json", "--stats", "--pictures", "--start", "nothing is sent"]),
         ("detect", &["JPEG", "--min-score", "--draw", "class_id"]),
+        ("faces", &["landmarks", "turned_away", "--draw", "--embeddings", "[faces]"]),
+        ("verify", &["Exits with 0", "with 2", "--json", "threshold"]),
         ("models", &["--json", "--config"]),
         ("outbox", &["--status", "--webhook", "--json"]),
         ("webhook", &["render", "verify"]),

@@ -44,6 +44,20 @@ pub(super) enum Command {
     /// `{"image","label","class_id","score","box":[x1,y1,x2,y2]}`, the box in pixels (it may reach beyond the picture
     /// where the object does), class_id the COCO index 0-79.
     Detect(DetectArgs),
+    /// Find faces in pictures, and tell how usable each is
+    ///
+    /// JPEG, PNG, WebP and BMP; turned as their EXIF data says. Prints a table, or with --json one line a face:
+    /// `{"image","box":[x1,y1,x2,y2],"landmarks":[[x,y],…],"score","quality":{…},"flaw"}`, in pixels. The five landmarks are the
+    /// eye on the left of the picture, the one on the right, the tip of the nose, the left and the right corner of the mouth. A
+    /// face with a flaw (too_small, blurred, too_dark, too_bright, turned_away, cut_off, uncertain) never says who somebody is;
+    /// the limits are in [faces] of the configuration.
+    Faces(FacesArgs),
+    /// Tell whether two photos show one person
+    ///
+    /// The largest face of each photo is compared. Exits with 0 when they are one person's, with 1 when not, and with 2 when that
+    /// cannot be told: no face, no such file. With --json: `{"same", "similarity", "threshold"}`; the similarity is the cosine of
+    /// the two embeddings. A face of poor quality is compared nevertheless, with a word about it on stderr.
+    Verify(VerifyFacesArgs),
     /// List the installed models and ONNX Runtime
     Models(ModelsArgs),
     /// Show messages to webhooks: what waits, what arrived, what failed and why
@@ -277,6 +291,41 @@ pub(super) struct DetectArgs {
     /// Write the pictures with boxes drawn here
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) draw: Option<PathBuf>,
+    /// Settings to use [default: the built-in ones]
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FacesArgs {
+    /// Pictures
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(super) images: Vec<PathBuf>,
+    /// Print one JSON object a face
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print what each face looks like as numbers, too: `"embedding"`, a vector of length 1
+    #[arg(long, requires = "json")]
+    pub(super) embeddings: bool,
+    /// Write the pictures with boxes and landmarks drawn here
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) draw: Option<PathBuf>,
+    /// Settings to use [default: the built-in ones]
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyFacesArgs {
+    /// A photo
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) a: PathBuf,
+    /// Another one
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) b: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
     /// Settings to use [default: the built-in ones]
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,

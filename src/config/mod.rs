@@ -5,6 +5,7 @@
 
 mod cameras;
 mod coco;
+mod faces;
 mod inbound;
 mod json;
 mod manifest;
@@ -33,8 +34,9 @@ use url::Url;
 use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Polygon, Scopes};
 
 pub use coco::coco80_index;
+pub use faces::Faces;
 pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
-pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
+pub use manifest::{Alignment, Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
 pub use reader::{Reading, SpecReader};
@@ -70,6 +72,8 @@ pub struct Config {
     pub models: Models,
     /// `[detect]`
     pub detect: Detect,
+    /// `[faces]`
+    pub faces: Faces,
     /// `[track]`
     pub track: Track,
     /// `[events]`

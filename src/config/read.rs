@@ -11,6 +11,7 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::faces::faces;
 use super::inbound::{inbound, networks};
 use super::outbound::outbound;
 use super::report::Report;
@@ -52,6 +53,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
         api: api(root.section("api")),
         models: models(root.section("models")),
         detect: detect(root.section("detect")),
+        faces: faces(root.section("faces")),
         track: track(root.section("track")),
         events: events(root.section("events")),
         store: store(root.section("store")),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::detector::{Detector, Picture, View};
+use super::detector::Detector;
 use super::merge::{Found, merge};
 use super::plan::plan;
 use crate::config;
 use crate::inference::InferenceError;
 use crate::model::{Examination, Focus, Observation};
-use crate::pixels::Area;
+use crate::pixels::{Area, Picture, View};
 use crate::telemetry::{CameraLabel, Telemetry, Worker};
 
 /// Boxes down to this share of the believed score are passed on: they cannot start a track, but keep one alive when somebody

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faces;
 mod idle;
 
 use std::collections::{BTreeMap, BTreeSet};
