@@ -337,7 +337,6 @@ mod tests {
         }
         // A slot that is dropped full waits to be emptied.
         inbox.close();
-        inbox.close();
         assert_eq!((looks["web"], looks["yard"]), (10, 30));
         // The door shares from now on, and does not make up for the time it slept.
         assert!(
