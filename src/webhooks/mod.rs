@@ -221,7 +221,7 @@ impl Manager {
     pub async fn delete(&self, id: &str) -> Result<(), Refusal> {
         let _changing = self.0.changing.lock().await;
         let entry = self.get(id)?;
-        if entry.owner != Owner::Api {
+        if matches!(entry.owner, Owner::File | Owner::Rule(_)) {
             return Err(not_ours(&entry));
         }
         if let Some(rule) = self.current().rule_naming(&entry.id) {
