@@ -49,13 +49,15 @@ demo: ## a simulated camera, the agent and a receiver, live; SECONDS=60 ends it 
 	$(PYTHON) tests/demo/demo.py --binary $(TARGET_DIR)/release/porchlight $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: check
-check: ## what review would complain about: format, lints, documentation
-	$(call step,1/3,format)
+check: ## what review would complain about: format, lints, documentation, requirements without a test
+	$(call step,1/4,format)
 	cargo fmt --all --check
-	$(call step,2/3,lints)
+	$(call step,2/4,lints)
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
-	$(call step,3/3,documentation)
+	$(call step,3/4,documentation)
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	$(call step,4/4,requirements of the webhook guides without a test)
+	@tests/rows/table --missing --check
 
 .PHONY: test
 test: ## all tests, with real networks, simulated cameras and real receivers

@@ -27,6 +27,11 @@ pub(super) fn json(body: &[u8]) -> Result<Value, Failure> {
     json_at(body, 0).map_err(|wrong| Failure::Invalid(vec![wrong]))
 }
 
+/// The same where a body may be left out: none is an empty object.
+pub(super) fn optional_json(body: &[u8]) -> Result<Value, Failure> {
+    if body.is_empty() { Ok(Value::Object(Map::new())) } else { json(body) }
+}
+
 /// The same for a part of a body that begins at byte `start`.
 pub(super) fn json_at(part: &[u8], start: usize) -> Result<Value, Wrong> {
     serde_json::from_slice(part).map_err(|error| {

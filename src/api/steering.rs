@@ -178,7 +178,7 @@ fn past(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(Option<UtcMillis>, Option<UtcMillis>, DeliveryStatus), Failure> {
     let bytes = body::bytes(body, MAX_BODY_BYTES)?;
-    let value = if bytes.is_empty() { json!({}) } else { body::json(&bytes)? };
+    let value = body::optional_json(&bytes)?;
     let report = Report::default();
     let fields = report.object(&value);
     let time = |value: &Value| query::time(&body::text(value)?);

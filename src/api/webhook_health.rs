@@ -8,6 +8,7 @@ use super::ApiState;
 use super::auth::Identity;
 use super::query::PathId;
 use super::reply::Failure;
+use super::webhooks::seen;
 use crate::delivery::{Look, Seen};
 use crate::model::WebhookId;
 
@@ -27,12 +28,9 @@ pub(super) async fn health(
     PathId(id): PathId<String>,
 ) -> Result<Json<Value>, Failure> {
     let unknown = || Failure::NotFound("there is no such webhook that is enabled".to_owned());
-    let id = WebhookId::parse(&id).map_err(|_| unknown())?;
-    if !state.webhooks(&identity).iter().any(|entry| entry.id == id) {
-        return Err(unknown());
-    }
-    let look = state.0.health.of(&id).await.ok_or_else(unknown)?;
-    Ok(Json(row(&id, &look)))
+    let entry = seen(&state, &identity, &id)?;
+    let look = state.0.health.of(&entry.id).await.ok_or_else(unknown)?;
+    Ok(Json(row(&entry.id, &look)))
 }
 
 /// The two shapes of the guide, and for a receiver that does not take the method a word about it.

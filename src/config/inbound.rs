@@ -64,7 +64,7 @@ pub(super) fn inbound(section: Section<'_>, ingest: Section<'_>) -> Inbound {
     let inbound = Inbound {
         alertmanager: alertmanager(section.section("alertmanager")),
         ingest: Ingest {
-            access: Access { allow_ips: networks(&ingest), ..Access::default() },
+            access: Access { allow_ips: ingest.list("allow_ips", network), ..Access::default() },
             validation: ingest.choice(
                 "validation",
                 &[("off", Validation::Off), ("warn", Validation::Warn), ("reject", Validation::Reject)],
@@ -83,7 +83,7 @@ fn alertmanager(section: Section<'_>) -> Alertmanager {
         let key = if username.is_some() { "username" } else { "password" };
         section.wrong(key, "username and password belong together; give both or none");
     }
-    let allow_ips = networks(&section);
+    let allow_ips = section.list("allow_ips", network);
     let alertmanager = Alertmanager {
         access: Access {
             // Whoever lists addresses means that these may send.
@@ -99,14 +99,9 @@ fn alertmanager(section: Section<'_>) -> Alertmanager {
     alertmanager
 }
 
-/// `allow_ips`.
-pub(super) fn networks(section: &Section<'_>) -> Vec<IpNet> {
-    section.list("allow_ips", network)
-}
-
-/// `192.168.1.0/24`, `fd00::/8`, or one address.
-fn network(text: &str) -> Result<IpNet, String> {
-    let one = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    let network = text.parse().ok().or_else(one);
-    network.ok_or_else(|| format!("`{text}` is not an address or a network such as 192.168.1.0/24"))
+/// `192.168.1.0/24`, `192.168.1.7`, `fd00::/8`.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let parsed = text.parse::<IpNet>().or_else(|_| address());
+    parsed.map_err(|_| format!("`{text}` is not an address or a network, such as 192.168.1.0/24"))
 }

@@ -1,18 +1,17 @@
 //! From TOML text to [`Config`], one function a table.
 
 use std::env;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use toml_span::value::{Table, ValueInner};
 use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
 use super::faces::faces;
-use super::inbound::{inbound, networks};
+use super::inbound::{inbound, network};
 use super::outbound::outbound;
 use super::report::Report;
 use super::rule::read::{check_names, check_places, rule};
@@ -151,13 +150,6 @@ fn api(section: Section<'_>) -> Api {
     api
 }
 
-/// `192.168.1.0/24`, `192.168.1.7`, `fd00::/8`.
-fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    let parsed = text.parse::<IpNet>().or_else(|_| address());
-    parsed.map_err(|_| format!("`{text}` is not an address or a network, such as 192.168.1.0/24"))
-}
-
 fn models(section: Section<'_>) -> Models {
     let models = Models { dir: path(&section, "dir"), onnxruntime: path(&section, "onnxruntime") };
     section.finish();
@@ -238,7 +230,7 @@ fn inspector(section: Section<'_>) -> Inspector {
     let inspector = Inspector {
         enabled: section.required("enabled"),
         keep: section.whole("keep", 1..=100_000),
-        allow_ips: networks(&section),
+        allow_ips: section.list("allow_ips", network),
     };
     section.finish();
     inspector

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::send::{Request, Sent, send};
 use super::webhooks::Webhook;
 use super::{Answer, Message, Rendered};
-use crate::model::{Attempt, DueDelivery, Event, EventId, GiveUp, PictureLinks, UtcMillis};
+use crate::model::{Attempt, DueDelivery, EventId, GiveUp, PictureLinks, UtcMillis};
 use crate::store::StoreHandle;
 use crate::telemetry::Worker;
 
@@ -22,7 +22,6 @@ pub(super) struct Means {
     pub(super) store: StoreHandle,
     pub(super) worker: Worker,
     pub(super) cancel: CancellationToken,
-    pub(super) base: Arc<str>,
     pub(super) pictures: PictureLinks,
 }
 
@@ -47,11 +46,9 @@ impl Landed {
 }
 
 /// From rendering to the answer.
-pub(super) async fn attempt(
-    means: Arc<Means>,
-    webhook: Arc<Webhook>,
-    mut messages: Vec<DueDelivery>,
-) -> Landed {
+pub(super) async fn attempt(means: Arc<Means>, webhook: Arc<Webhook>, messages: Vec<DueDelivery>) -> Landed {
+    let with_link = |due: DueDelivery| DueDelivery { event: means.pictures.fill_in(due.event), ..due };
+    let mut messages: Vec<DueDelivery> = messages.into_iter().map(with_link).collect();
     let fixed = messages.first().and_then(|due| due.delivery.batch);
     let (rendered, left_over) = render(&means, &webhook, &mut messages, fixed.is_some()).await;
     let batch = fixed.or_else(|| (messages.len() > 1).then(|| batch_id(&messages)));
@@ -125,18 +122,16 @@ async fn render_all(means: &Means, webhook: &Webhook, messages: &[DueDelivery]) 
         false => vec![None; messages.len()],
     };
     let _busy = means.worker.busy();
-    let events: Vec<Event> = messages.iter().map(|due| means.pictures.fill_in(due.event.clone())).collect();
     let messages: Vec<Message<'_>> = messages
         .iter()
-        .zip(&events)
         .zip(&pictures)
-        .map(|((due, event), picture)| Message {
+        .map(|(due, picture)| Message {
             delivery: &due.delivery,
-            event,
+            event: &due.event,
             thumbnail: picture.as_deref(),
         })
         .collect();
-    webhook.payload.render(&messages, &means.base).map_err(|error| error.to_string())
+    webhook.payload.render(&messages, means.pictures.base()).map_err(|error| error.to_string())
 }
 
 /// A picture that cannot be read is none: the alert matters more.
@@ -158,6 +153,6 @@ async fn pictures(means: &Means, messages: &[DueDelivery]) -> Vec<Option<Vec<u8>
 pub(super) fn text_body(means: &Means, webhook: &Webhook, due: &DueDelivery) -> Option<String> {
     let event = means.pictures.fill_in(due.event.clone());
     let message = Message { delivery: &due.delivery, event: &event, thumbnail: None };
-    let rendered = webhook.payload.render(&[message], &means.base).ok()?;
+    let rendered = webhook.payload.render(&[message], means.pictures.base()).ok()?;
     String::from_utf8(rendered.body).ok().filter(|_| rendered.content_encoding.is_none())
 }

@@ -42,7 +42,6 @@ pub async fn run(
         worker: telemetry.worker(Stage::Delivery, "delivery"),
         store,
         cancel: cancel.clone(),
-        base: Arc::clone(&webhooks.public_base_url),
         pictures: webhooks.pictures.clone(),
     };
     let mut engine = Engine::new(Arc::new(means), Arc::clone(&telemetry), Notices(notices));

@@ -1,6 +1,5 @@
 //! The configured webhooks, ready to send to: format found, headers built, connections set up.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ pub struct Webhooks {
     pub(super) enabled: Vec<Arc<Webhook>>,
     /// All of them: messages to the others are given up, messages to disabled ones wait.
     pub(super) known: Vec<WebhookId>,
-    pub(super) public_base_url: Arc<str>,
     pub(super) pictures: PictureLinks,
 }
 
@@ -67,12 +65,7 @@ impl Webhooks {
             return Err(problems);
         }
         let known = config.webhooks.iter().map(|webhook| webhook.id.clone()).collect();
-        Ok(Self {
-            enabled,
-            known,
-            public_base_url: config.api.public_base_url.as_str().into(),
-            pictures: config.api.pictures.clone(),
-        })
+        Ok(Self { enabled, known, pictures: config.api.pictures.clone() })
     }
 
     /// Messages to these wait, too, although nothing can be sent to them: they are there, and cannot be read.
@@ -80,12 +73,6 @@ impl Webhooks {
     pub fn and_known(mut self, ids: impl IntoIterator<Item = WebhookId>) -> Self {
         self.known.extend(ids);
         self
-    }
-
-    /// The webhooks that messages go to.
-    #[must_use]
-    pub fn enabled_ids(&self) -> HashSet<WebhookId> {
-        self.enabled.iter().map(|webhook| webhook.id().clone()).collect()
     }
 }
 

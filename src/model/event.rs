@@ -140,17 +140,6 @@ impl Event {
             data: Map::new(),
         }
     }
-
-    /// Fills in where the picture can be fetched, `{base}/api/v1/events/{id}/thumbnail`, unless somebody has.
-    #[must_use]
-    pub fn with_thumbnail_url(mut self, base: &str) -> Self {
-        let id = self.pictured_as();
-        if let Some(thumbnail) = self.thumbnail.as_mut().filter(|thumbnail| thumbnail.url.is_none()) {
-            let base = base.trim_end_matches('/');
-            thumbnail.url = Some(format!("{base}/api/v1/events/{id}/thumbnail"));
-        }
-        self
-    }
 }
 
 /// The camera of an event.

@@ -44,6 +44,8 @@ types! {
     CONFIG_CHANGED = "config.changed";
     /// The agent runs with a configuration it did not run with before.
     CONFIG_DEPLOYED = "config.deployed";
+    /// Somebody tries a webhook.
+    WEBHOOK_TEST = "webhook.test";
     /// Something should be looked at: the disk, the pace.
     SYSTEM_ALERT = "system.alert";
     /// Something does not work any more.

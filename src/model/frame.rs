@@ -102,12 +102,6 @@ impl Frame {
         self.width.div_ceil(2)
     }
 
-    /// Rows of a chroma plane.
-    #[must_use]
-    pub fn chroma_height(&self) -> usize {
-        self.height.div_ceil(2)
-    }
-
     /// Luma, `width` bytes a row.
     #[must_use]
     pub fn y(&self) -> &[u8] {

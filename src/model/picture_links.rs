@@ -44,7 +44,7 @@ pub enum LinkError {
 }
 
 impl PictureLinks {
-    /// `{base}/api/v1/events/{id}/thumbnail`.
+    /// `{base}/api/v1/events/{id}/thumbnail`; `base` has no slash at its end.
     #[must_use]
     pub fn plain(base: &str) -> Self {
         Self { base: base.into(), signing: None }
@@ -62,18 +62,19 @@ impl PictureLinks {
         Self { signing: Some(Signing { key: Arc::new(key), lifetime }), ..self }
     }
 
-    /// Tells the event's reader where its picture is. Follows from the committed event alone, never from the time of asking: a
-    /// message must be the same on every attempt.
+    /// Tells the event's reader where its picture is, unless somebody has. Follows from the committed event alone, never from the
+    /// time of asking: a message must be the same on every attempt.
     #[must_use]
-    pub fn fill_in(&self, event: Event) -> Event {
+    pub fn fill_in(&self, mut event: Event) -> Event {
         let (id, recorded_at) = (event.pictured_as(), event.recorded_at.unwrap_or(event.occurred_at));
-        let mut event = event.with_thumbnail_url(&self.base);
-        if let Some(signing) = &self.signing
-            && let Some(url) = event.thumbnail.as_mut().and_then(|thumbnail| thumbnail.url.as_mut())
-        {
-            let expires = recorded_at.after(signing.lifetime).0 / 1000;
-            let signature = hex::encode(signing.mac(id, expires).finalize().into_bytes());
-            *url += &format!("?exp={expires}&sig={signature}");
+        if let Some(thumbnail) = event.thumbnail.as_mut().filter(|thumbnail| thumbnail.url.is_none()) {
+            let mut url = format!("{}/api/v1/events/{id}/thumbnail", self.base);
+            if let Some(signing) = &self.signing {
+                let expires = recorded_at.after(signing.lifetime).0 / 1000;
+                let signature = hex::encode(signing.mac(id, expires).finalize().into_bytes());
+                url += &format!("?exp={expires}&sig={signature}");
+            }
+            thumbnail.url = Some(url);
         }
         event
     }

@@ -7,11 +7,13 @@ use super::{Manager, Refusal, settings};
 use crate::config::Owner;
 use crate::delivery::{Trial, send_json, send_once};
 use crate::model::{
-    Attempt, Delivery, DeliveryStatus, DueDelivery, Event, EventId, RuleRef, Trigger, UtcMillis, WebhookId,
+    Attempt, Delivery, DeliveryStatus, DueDelivery, Event, EventType, RuleRef, Trigger, UtcMillis, WebhookId,
 };
 
 /// Tells of a test, as the rule of its message.
 const RULE: &str = "test";
+/// What it says.
+const WORDS: &str = "A test of this webhook";
 
 impl Manager {
     /// Sends a test event to a webhook, once, whether it is enabled or not, and writes it down among its messages.
@@ -49,17 +51,9 @@ impl Manager {
 }
 
 fn test_event(customer: Option<String>) -> Event {
-    let now = UtcMillis::now();
-    let event = json!({
-        "id": EventId::new(now), "type": "webhook.test", "seq": 1, "state": "start",
-        "occurred_at": now, "recorded_at": null, "customer": customer, "camera": null,
-        "track_id": null, "label": null, "class": null, "score": null, "top_score": null, "box": null,
-        "zones": {"current": [], "entered": []}, "start_time": null, "end_time": null, "stationary": false,
-        "description": "A test of this webhook", "enriched_description": null,
-        "recognition": null, "anomaly": null, "thumbnail": null, "stale_after_s": null,
-        "test": true, "data": {"message": "A test of this webhook"},
-    });
-    serde_json::from_value(event).expect("an event like any other")
+    let data = [("message".to_owned(), WORDS.into())].into_iter().collect();
+    let event = Event::new(EventType::WEBHOOK_TEST, UtcMillis::now());
+    Event { customer, description: WORDS.to_owned(), test: true, data, ..event }
 }
 
 fn message(event: &Event, webhook: WebhookId) -> Delivery {

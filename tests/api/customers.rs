@@ -1,6 +1,6 @@
 //! A customer's token sees this customer's things; everything else is not there.
 
-use porchlight::model::{CameraSlug, Event, Offline};
+use porchlight::model::{CameraSlug, DeliveryStatus, Event, Offline};
 use porchlight::store::DeliveryFilter;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -143,5 +143,45 @@ async fn s4_1_health_and_page_tell_of_their_things_and_the_whole_agent_is_not_th
     let wish = r#"{"name": "more", "scopes": ["admin"]}"#;
     let answer = served.send_as(&token, Method::POST, "/api/v1/tokens", wish).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s4_1_nobody_steers_the_messages_of_others() {
+    let served = serve_guarded("loopback_scopes = []", CONFIG).await;
+    let [own, ..] = events(&served).await;
+    let token = served.token("manage", Some("1"));
+    let post = async |path: &str| served.send_as(&token, Method::POST, path, "").await.status;
+    let all = served.reader.deliveries(&DeliveryFilter::default(), 20).expect("readable").items;
+    assert_eq!(all.len(), 9);
+    for message in &all {
+        let is_theirs = message.event_id == own.id && message.webhook.as_str() == "first_hook";
+        let path = format!("/api/v1/webhook-deliveries/{}", message.id);
+        let expected = |status| if is_theirs { status } else { StatusCode::NOT_FOUND };
+        assert_eq!(post(&format!("{path}/retry")).await, expected(StatusCode::ACCEPTED), "{path}");
+        assert_eq!(post(&format!("{path}/cancel")).await, expected(StatusCode::OK), "{path}");
+    }
+    let after = served.reader.deliveries(&DeliveryFilter::default(), 20).expect("readable").items;
+    let ended: Vec<&str> = after
+        .iter()
+        .filter(|message| message.status == DeliveryStatus::Failed)
+        .map(|message| message.webhook.as_str())
+        .collect();
+    assert_eq!((after.len(), ended), (9, vec!["first_hook"]));
+
+    // What was cancelled can be brought back by its owner; what is everybody's at once is not there for a customer.
+    let recover = |webhook: &str| format!("/api/v1/webhooks/{webhook}/recover");
+    assert_eq!(post(&recover("first_hook")).await, StatusCode::ACCEPTED);
+    for path in [
+        recover("second_hook").as_str(),
+        recover("house_hook").as_str(),
+        "/api/v1/webhooks/dead-letter/replay",
+        "/api/v1/webhooks/second_hook/test",
+        "/api/v1/webhooks/second_hook/secret/rotate",
+    ] {
+        assert_eq!(post(path).await, StatusCode::NOT_FOUND, "{path}");
+    }
+    let forget = served.send_as(&token, Method::DELETE, "/api/v1/webhooks/dead-letter", "").await;
+    assert_eq!(forget.status, StatusCode::NOT_FOUND);
     served.stop().await;
 }

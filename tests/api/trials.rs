@@ -244,7 +244,6 @@ async fn a_stored_webhook_that_cannot_be_read_any_more_is_shown_and_stops_nothin
     let (manager, registry, publisher) = Manager::open(&config, store.clone(), &reader).expect("it starts");
     let valid: Vec<bool> = manager.current().iter().map(|entry| entry.config.is_ok()).collect();
     assert_eq!(valid, [false, false, true], "broken, gone, good");
-    assert_eq!(registry.current().enabled_ids().len(), 1);
     let mended = manager.replace("gone", &json!({"url": "http://a.local/"})).await.expect("a way out");
     assert!(mended.config.is_ok());
     manager.delete("broken").await.expect("a way out");

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use porchlight::delivery::{Message, Payload, Signer};
 use porchlight::model::{
-    Anomaly, Delivery, DeliveryId, DeliveryStatus, Event, Label, Match, Recognition, RecognitionStatus,
-    RuleRef, SourceType, Trigger, UtcMillis, WebhookId,
+    Anomaly, Delivery, DeliveryId, DeliveryStatus, Event, Label, Match, PictureLinks, Recognition,
+    RecognitionStatus, RuleRef, SourceType, Trigger, UtcMillis, WebhookId,
 };
 use serde_json::{Value, json};
 
@@ -49,7 +49,8 @@ pub(crate) fn delivery_of(event: &Event) -> Delivery {
 fn body(event: &Event) -> String {
     let payload = Payload::compile(&config(&[("hook", "http://localhost/")], "").webhooks[0]).unwrap();
     let delivery = delivery_of(event);
-    let message = Message { delivery: &delivery, event, thumbnail: None };
+    let event = PictureLinks::plain(BASE).fill_in(event.clone());
+    let message = Message { delivery: &delivery, event: &event, thumbnail: None };
     String::from_utf8(payload.render(&[message], BASE).unwrap().body).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use porchlight::model::DeliveryStatus;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::agent::{Agent, config, event, new};
 use crate::receiver::{Receiver, Reply};
@@ -120,6 +120,43 @@ fn s5_1_an_event_becomes_a_request_made_as_the_user_wants_it() {
     assert_eq!(String::from_utf8(request.body).unwrap(), r#"{"what":"person","where":"at Front Door"}"#);
     agent.delivery("hook", DeliveryStatus::Success);
     agent.stop();
+}
+
+/// Porchlight has no dashboards. A program that has some reports what happens there, and whoever wants to know is told.
+#[test]
+fn s5_5_what_a_dashboard_reports_is_sent_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|_, _| Reply::Status(200));
+    let more = "events = [\"dashboard.*\", \"report.*\", \"export.*\"]\norder = \"strict\"\n\
+                [webhook.payload]\nformat = \"tagorun\"";
+    let served = Served::start(folder.path(), &config(&[("hook", &receiver.url)], more));
+    let kinds = [
+        "dashboard.viewed",
+        "dashboard.widget_used",
+        "dashboard.shared",
+        "report.generated",
+        "export.completed",
+    ];
+    for kind in kinds.iter().chain(&["job.created"]) {
+        let body = json!({"type": kind, "data": {"user": {"id": "u1", "name": "John"}, "dashboard": "hall"}});
+        let (status, answer) = served.call("POST", "/api/v1/events", Some(body));
+        assert_eq!(status, 202, "{answer}");
+    }
+    let sent: Vec<Value> = receiver
+        .wait_for(kinds.len())
+        .iter()
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect();
+    let told: Vec<&str> = sent.iter().map(|body| body["event"].as_str().unwrap()).collect();
+    assert_eq!(told, kinds);
+    for body in &sent {
+        assert_eq!(
+            (&body["user"]["name"], &body["data"]["dashboard"]),
+            (&json!("John"), &json!("hall")),
+            "{body}"
+        );
+    }
+    served.stop();
 }
 
 #[test]

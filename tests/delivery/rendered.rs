@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use porchlight::config::WebhookConfig;
 use porchlight::delivery::{Message, Payload, RenderError};
-use porchlight::model::Event;
+use porchlight::model::{Event, PictureLinks};
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, BASE, config, new};
@@ -52,9 +52,11 @@ pub(crate) fn body(webhook: &WebhookConfig, event: &Event) -> Result<String, Ren
 /// The body of a batch.
 pub(crate) fn bodies(webhook: &WebhookConfig, events: &[&Event]) -> Result<String, RenderError> {
     let payload = Payload::compile(webhook).unwrap_or_else(|error| panic!("{error:?}"));
+    let links = PictureLinks::plain(BASE);
     let deliveries: Vec<_> = events.iter().map(|event| delivery_of(event)).collect();
+    let events: Vec<Event> = events.iter().map(|event| links.fill_in((*event).clone())).collect();
     let message = |(delivery, event)| Message { delivery, event, thumbnail: None };
-    let messages: Vec<_> = deliveries.iter().zip(events.iter().copied()).map(message).collect();
+    let messages: Vec<_> = deliveries.iter().zip(&events).map(message).collect();
     let rendered = payload.render(&messages, BASE)?;
     Ok(String::from_utf8(rendered.body).unwrap())
 }

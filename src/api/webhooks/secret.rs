@@ -67,7 +67,7 @@ pub(super) async fn rotate(
 /// `{secret, grace_s}`, both of which may be left out.
 fn rotation(body: Body) -> Result<(Option<String>, u64), Failure> {
     let bytes = body::bytes(body, MAX_BODY_BYTES)?;
-    let value = if bytes.is_empty() { json!({}) } else { body::json(&bytes)? };
+    let value = body::optional_json(&bytes)?;
     let report = body::Report::default();
     let fields = report.object(&value);
     let secret = fields.optional("secret", |value| match value.as_str() {

@@ -12,6 +12,7 @@
 //! Any other name is a key of `data`; for an event with the name in its type, it is `data` itself: `job.status` works for
 //! `job.completed` whether a program wrote `{"status": …}` or `{"job": {"status": …}}`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Serde, Value, ValueKind};
@@ -34,9 +35,10 @@ pub(super) struct Setting<'a> {
 
 /// The roots for one message.
 pub(super) fn of(message: &Message<'_>, setting: &Setting<'_>) -> Value {
-    let mut event = message.event.clone().with_thumbnail_url(setting.base_url);
+    let mut event = Cow::Borrowed(message.event);
     if setting.truncated {
-        let url = format!("{}/api/v1/events/{}", setting.base_url.trim_end_matches('/'), event.id);
+        let event = event.to_mut();
+        let url = format!("{}/api/v1/events/{}", setting.base_url, event.id);
         event.data.clear();
         event.data.insert("truncated".to_owned(), json!(true));
         event.data.insert("url".to_owned(), json!(url));
@@ -44,11 +46,11 @@ pub(super) fn of(message: &Message<'_>, setting: &Setting<'_>) -> Value {
     let data = Value::from(Serde(&event.data));
     Value::from_object(Roots {
         kind: event.kind.as_str().to_owned(),
-        event: Value::from_object(EventRoot(Value::from(Serde(&event)))),
+        event: Value::from_object(EventRoot(Value::from(Serde(&*event)))),
         data,
         delivery: message.delivery.clone(),
         options: setting.options.clone(),
-        base_url: setting.base_url.trim_end_matches('/').to_owned(),
+        base_url: setting.base_url.to_owned(),
         attached: setting.attached,
     })
 }

@@ -19,7 +19,7 @@ use crate::model::{Delivery, Event};
 pub struct Message<'a> {
     /// The message.
     pub delivery: &'a Delivery,
-    /// The event as it was committed under `delivery.seq`.
+    /// The event as it was committed under `delivery.seq`, with the address of its picture.
     pub event: &'a Event,
     /// Its picture, read for formats that [`Payload::wants_thumbnail`]; `None`: it has none, or it made room.
     pub thumbnail: Option<&'a [u8]>,
