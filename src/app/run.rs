@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{first_token, sign_pictures};
-use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
-use super::{inspector_verifier, report, watchdog};
+use super::eyes::Eyes;
+use super::pipeline::{CameraInput, Pipeline, Wishes};
+use super::{face_seer, inspector_verifier, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
@@ -20,9 +21,9 @@ use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::close_interrupted;
 use crate::live::Live;
-use crate::model::{Event, Picture};
+use crate::model::{Event, Label, Picture};
 use crate::publish::Publisher;
-use crate::store::{Reader, Store, StoreThread, Tokens};
+use crate::store::{People, Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
 use crate::webhooks::Manager;
 
@@ -51,7 +52,9 @@ async fn supervise(config: &Config) -> Result<()> {
     let listener = api::bind(config.api.listen).await?;
     let (webhooks, registry, publisher) = Manager::open(config, store.clone(), &reader)?;
     close_open_events(&publisher, &reader).await?;
-    let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
+    let people = People::open(&config.data_dir)?;
+    let known = Some(people.clone());
+    let eyes = tokio::task::block_in_place(|| Eyes::open(config, &config.cameras, known, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
@@ -67,6 +70,8 @@ async fn supervise(config: &Config) -> Result<()> {
         webhooks: webhooks.clone(),
         health: health.clone(),
         store: store.clone(),
+        people,
+        faces: face_seer(config.clone()),
     };
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, services_of_api);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
@@ -90,8 +95,7 @@ async fn supervise(config: &Config) -> Result<()> {
     let (cameras, captures) = open_cameras(config, &telemetry);
     let wishes = Wishes { live: &live, marks: publisher.dwell_marks() };
     let sink = publish_with(publisher);
-    let pipeline =
-        Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, wishes, sink)?;
+    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, eyes, &telemetry, wishes, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));
@@ -165,9 +169,11 @@ fn publish_with(
         let id = event.id;
         match publisher.publish_blocking(event, picture) {
             Ok(receipt) => {
-                let Event { camera, state, description, .. } = receipt.event;
+                let Event { camera, state, label, description, .. } = receipt.event;
                 let (camera, state) = (camera.map(|camera| camera.id), state.as_str());
-                tracing::info!(camera, event = %id, state, description, "event");
+                // What is told of a face may say whose it is.
+                let told = (label != Some(Label::Face)).then_some(&description);
+                tracing::info!(camera, event = %id, state, description = told, "event");
                 ControlFlow::Continue(())
             }
             Err(error) => {

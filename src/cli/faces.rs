@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::args::{FacesArgs, VerifyFacesArgs};
 use super::detect::draw;
+use super::face_args::{FacesArgs, VerifyFacesArgs};
 use super::replay::load_config;
 use super::rounded;
 use super::table::table;

@@ -4,5 +4,6 @@
 
 mod builder;
 mod describe;
+mod faces;
 
-pub use builder::{EventBuilder, close_interrupted};
+pub use builder::{EventBuilder, Told, close_interrupted};

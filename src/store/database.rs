@@ -18,6 +18,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0004_tokens_and_customers.sql")),
     M::up(include_str!("migrations/0005_reported_events.sql")),
     M::up(include_str!("migrations/0006_rules.sql")),
+    M::up(include_str!("migrations/0007_people.sql")),
 ];
 
 /// Name of the database in the data folder.

@@ -150,3 +150,37 @@ CREATE TABLE api_token (
   last_used_at INTEGER,
   expires_at   INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- Whose faces are kept. Whoever is deleted is forgotten with all faces; events that named them stay as they were sent.
+CREATE TABLE person (
+  id           BLOB    PRIMARY KEY NOT NULL,
+  name         TEXT,              -- null: a stranger, who is called unknown-<number>
+  number       INTEGER UNIQUE,    -- null: enrolled
+  department   TEXT,
+  is_vip       INTEGER NOT NULL DEFAULT 0,
+  entity_type  TEXT    NOT NULL,  -- person, or the installer's own word
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,  -- of the person or of its faces
+  last_seen_at INTEGER,           -- strangers are forgotten some time after that
+  CHECK ((name IS NULL) = (number IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- What they look like. The picture is kept so that another network can look at it.
+CREATE TABLE person_face (
+  id           INTEGER PRIMARY KEY NOT NULL,
+  person_id    BLOB    NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+  source       TEXT    NOT NULL,  -- the name of the photo, or event:<id>
+  picture      BLOB    NOT NULL,  -- JPEG of the face and a little around it
+  eye_distance REAL    NOT NULL,  -- pixels
+  sharpness    REAL    NOT NULL,
+  embedder     TEXT    NOT NULL,  -- the model that made ...
+  embedding    BLOB    NOT NULL,  -- ... these 32-bit floats, little endian
+  created_at   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX person_face_person ON person_face (person_id);
+
+-- The last number that a stranger got: a number is never used for somebody else.
+CREATE TABLE stranger_number (
+  id   INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+  last INTEGER NOT NULL
+) STRICT;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use porchlight::api::{self, Access, ApiState, Services};
-use porchlight::app::inspector_verifier;
+use porchlight::app::{face_seer, inspector_verifier};
 use porchlight::config::{Auth, Config};
 use porchlight::delivery::Health;
 use porchlight::model::{DeliveryStatus, Event, EventType};
-use porchlight::store::Tokens;
+use porchlight::store::{People, Tokens};
 use porchlight::webhooks::Manager;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,8 @@ impl Served {
             webhooks,
             health: Health::new(registry),
             store,
+            people: People::open(folder).unwrap(),
+            faces: face_seer(config.clone()),
         };
         let state = ApiState::new(config, reader, agent.telemetry.clone(), verifier, services);
         let listener = agent.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();

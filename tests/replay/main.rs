@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod faces;
+mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
