@@ -125,6 +125,10 @@ pub(super) async fn look(state: &ApiState, identity: &Identity) -> Health {
         let detail = format!("{word}: busy with one piece of work for more than {} s", limit.as_secs());
         problems.push(Problem { kind: "worker", id: worker, detail });
     }
+    for (part, trouble) in state.0.telemetry.store.all() {
+        let detail = format!("since {}: {}", trouble.since, trouble.detail);
+        problems.push(Problem { kind: "store", id: part.to_owned(), detail });
+    }
     let deliveries = match count(state, identity).await {
         Ok(deliveries) => deliveries,
         Err(detail) => {

@@ -35,6 +35,7 @@ pub(crate) struct Analyst {
 #[derive(Debug)]
 struct FaceDesk {
     reader: FaceReader,
+    min_eye_distance: f32,
     visitors: Visitors,
     register: Register,
     gallery: Gallery,
@@ -66,7 +67,8 @@ impl Analyst {
                 };
                 let gallery = register.gallery()?;
                 tracing::info!(model = reader.embedder(), people = gallery.len(), "faces ready");
-                Some(FaceDesk { reader, visitors: Visitors::default(), register, gallery })
+                let min_eye_distance = config.faces.min_eye_distance;
+                Some(FaceDesk { reader, min_eye_distance, visitors: Visitors::default(), register, gallery })
             }
             false => None,
         };
@@ -79,7 +81,7 @@ impl Analyst {
         if let Some(desk) = &mut self.faces {
             let modes: HashMap<_, _> =
                 cameras.into_iter().map(|camera| (camera.slug().clone(), camera.faces)).collect();
-            desk.visitors.watch(modes);
+            desk.visitors.watch(modes, desk.min_eye_distance);
         }
     }
 

@@ -17,6 +17,7 @@ mod register;
 mod replay;
 mod reporter;
 mod run;
+mod watch;
 mod watchdog;
 mod webhook;
 

@@ -19,17 +19,15 @@ use tokio::sync::{mpsc as queue, watch};
 
 use super::analyst::Analyst;
 use super::eyes::Eyes;
-use super::pace::Pace;
+use super::watch::watch_camera;
 use crate::config::{CameraConfig, Config, FaceMode};
-use crate::decode;
 use crate::detect::{Examiner, Inbox, Slot, WhenFull};
 use crate::events::EventBuilder;
-use crate::live::{Live, Offers};
+use crate::live::Live;
 use crate::model::{
-    CameraSlug, CameraState, Captured, DwellMark, Event, Examination, Finding, Focus, Frame, Observation,
-    Packet, Picture, Shot, Sighting, TrackChange, TrackUpdate,
+    CameraSlug, CameraState, Captured, DwellMark, Event, Examination, Finding, Focus, Observation, Packet,
+    Picture, Shot, Sighting, TrackChange, TrackUpdate,
 };
-use crate::motion::MotionDetector;
 use crate::recognise::{LeadSender, Leads};
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
 use crate::track::{Places, Tracker};
@@ -134,7 +132,9 @@ impl Pipeline {
             let name = format!("decode-{}", camera.config.slug());
             let slug = camera.config.slug().clone();
             let offers = live.camera(slug.clone());
-            pipeline.spawn(&name, Some(slug), move || watch(camera, &slot, &offers, &telemetry))?;
+            let live = when_full == WhenFull::NewestWins;
+            pipeline
+                .spawn(&name, Some(slug), move || watch_camera(camera, live, &slot, &offers, &telemetry))?;
         }
         Ok(pipeline)
     }
@@ -189,34 +189,14 @@ impl Pipeline {
     }
 }
 
-/// Thread `decode-<camera>`: packets to frames, shown to viewers; frames to motion, into the camera's slot.
-fn watch(camera: CameraInput, slot: &Slot, offers: &Offers, telemetry: &Telemetry) {
-    let CameraInput { config, packets } = camera;
-    let worker = telemetry.worker(Stage::Motion, format!("motion-{}", config.slug()));
-    let mut pace = Pace::new(config.fps);
-    let mut motion = MotionDetector::new(config.motion, config.motion_masks.clone());
-    let look = |frame: Frame| {
-        let frame = Arc::new(frame);
-        offers.offer(&frame);
-        if !pace.is_due(frame.captured.at) {
-            return ControlFlow::Continue(());
-        }
-        let motion = {
-            let _busy = worker.busy();
-            motion.update(&frame)
-        };
-        let observation = Observation { frame, motion };
-        if slot.put(observation) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
-    decode::run(packets, &config.camera, config.privacy_masks.clone(), telemetry, look);
-}
-
 /// Thread `detect`.
 struct Looking {
     examiner: Examiner,
     inbox: Arc<Inbox>,
     telemetry: Arc<Telemetry>,
     patience: Duration,
+    /// Cameras looked at together.
+    most: usize,
     live: bool,
     trackers: HashMap<CameraSlug, Watched>,
     marks: watch::Receiver<Vec<DwellMark>>,
@@ -256,6 +236,7 @@ impl Looking {
             trackers: cameras.iter().map(watched).collect(),
             // A single camera has nobody to wait for.
             patience: if cameras.len() > 1 { config.detect.batch_wait } else { Duration::ZERO },
+            most: config.detect.batch_size,
             live: when_full == WhenFull::NewestWins,
             telemetry: Arc::clone(telemetry),
             examiner,
@@ -267,7 +248,7 @@ impl Looking {
     /// Until all cameras are gone, or nobody wants updates. Gives the detector back, unless the network failed.
     fn run(mut self, out: &LeadSender) -> Option<Examiner> {
         let inbox = Arc::clone(&self.inbox);
-        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience) {
+        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience, self.most) {
             self.follow_rules();
             let (updates, sightings) = match self.look(observations) {
                 Ok(found) => found,
@@ -314,10 +295,13 @@ impl Looking {
         let _busy = self.examiner.worker().busy_with(Stage::Track);
         let (mut updates, mut sightings) = (Vec::new(), Vec::new());
         for examination in examinations {
-            if let Some(watched) = self.trackers.get_mut(&examination.frame.camera.slug) {
+            let camera = &examination.frame.camera.slug;
+            if let Some(watched) = self.trackers.get_mut(camera) {
                 watched.last = Some((examination.frame.captured, Instant::now()));
                 updates.extend(watched.tracker.update(&examination));
                 sightings.extend(watched.sighting(&examination));
+                let follows = watched.tracker.follows(examination.frame.captured.at);
+                self.inbox.looked(camera, examination.examined.len(), follows);
                 self.telemetry.frame_processed();
             }
         }

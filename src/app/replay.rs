@@ -1,4 +1,4 @@
-//! Files through the whole pipeline, as fast as they can be examined, every frame looked at.
+//! Files through the whole pipeline, as fast as they can be examined; no frame that a live camera would examine is left out.
 
 use std::ops::ControlFlow;
 use std::path::Path;

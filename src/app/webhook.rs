@@ -70,13 +70,11 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
     let own = || RuleRef { id: stable_uuid("webhook", &hook.id), name: hook.name.clone() };
     let rule = planned.map_or_else(own, |planned| planned.rule);
     let delivery = Delivery::new(event, hook.id.clone(), rule, Trigger::Test);
-    let picture = match payload.wants_thumbnail() {
-        true => Reader::open(&config.data_dir)
-            .and_then(|reader| reader.picture_content(event.pictured_as()))
-            .ok()
-            .flatten(),
-        false => None,
-    };
+    let shown = event.thumbnail.as_ref().filter(|_| payload.wants_thumbnail());
+    let picture = shown.and_then(|shown| {
+        let reader = Reader::open(&config.data_dir).ok()?;
+        reader.picture_content(event.pictured_as(), &shown.sha256).ok()?
+    });
     let event = config.api.pictures.fill_in(event.clone());
     let message = Message { delivery: &delivery, event: &event, thumbnail: picture.as_deref() };
     let rendered = payload.render(&[message], &config.api.public_base_url)?;

@@ -51,7 +51,7 @@ pub(super) enum Command {
     /// `{"image","box":[x1,y1,x2,y2],"landmarks":[[x,y],…],"score","quality":{…},"flaw"}`, in pixels. The five landmarks are the
     /// eye on the left of the picture, the one on the right, the tip of the nose, the left and the right corner of the mouth. A
     /// face with a flaw (too_small, blurred, too_dark, too_bright, turned_away, cut_off, uncertain) never says who somebody is;
-    /// the limits are in [faces] of the configuration.
+    /// the limits are in `[faces]` of the configuration.
     Faces(FacesArgs),
     /// Make somebody's face known
     ///
@@ -253,7 +253,8 @@ pub(super) struct ReplayArgs {
     /// Print one JSON event a line (each state of each event), instead of a table
     #[arg(long)]
     pub(super) json: bool,
-    /// At the end, print one JSON object on stderr: frames, inferences, wall and CPU seconds by stage, peak memory
+    /// At the end, print one JSON object on stderr: pictures that arrived, were decoded and examined, inferences, wall and CPU
+    /// seconds by stage, peak memory
     #[arg(long)]
     pub(super) stats: bool,
     /// Settings to use [default: the built-in ones]
@@ -262,12 +263,22 @@ pub(super) struct ReplayArgs {
     /// Play the files as this camera of the configuration: its masks, zones and rate [default: a camera named as the file]
     #[arg(long, value_name = "ID")]
     pub(super) camera: Option<String>,
+    /// Which pictures to decode: all, or auto as a live camera does, with the same events for less work [default: the camera's
+    /// setting, so that a replay tells what the agent would have told]
+    #[arg(long, value_name = "WHICH")]
+    pub(super) decode: Option<DecodeArg>,
     /// Write the pictures of events here, as EVENT-SEQ.jpg
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) pictures: Option<PathBuf>,
     /// When the first frame was taken, such as 2026-11-22T08:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     pub(super) start: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum DecodeArg {
+    All,
+    Auto,
 }
 
 #[derive(Debug, clap::Args)]

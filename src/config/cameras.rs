@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::read::{customer, percent_decode, placeholder, title};
 use super::section::Section;
 use super::{
-    Attendance, CameraConfig, Credentials, FaceMode, FileSource, Motion, RtspSource, Source, Transport,
+    Attendance, CameraConfig, Credentials, Decode, FaceMode, FileSource, Motion, RtspSource, Source,
+    Transport,
 };
 use crate::model::{Camera, CameraSlug, Line, Polygon, SourceType};
 
@@ -41,6 +42,7 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         enabled: section.required("enabled"),
         source,
         fps: section.number("fps", 0.1..=60.0),
+        decode: section.choice("decode", &[("auto", Decode::Auto), ("all", Decode::All)]),
         motion: motion(section.section("motion")),
         motion_masks: polygons(&section, "motion_masks"),
         privacy_masks: polygons(&section, "privacy_masks"),

@@ -261,6 +261,8 @@ pub struct CameraConfig {
     pub source: Source,
     /// Frames examined per second.
     pub fps: f64,
+    /// Which pictures are decoded.
+    pub decode: Decode,
     /// Motion settings.
     pub motion: Motion,
     /// Where motion does not count.
@@ -283,6 +285,15 @@ impl CameraConfig {
     pub fn slug(&self) -> &CameraSlug {
         &self.camera.slug
     }
+}
+
+/// Which pictures of a camera are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decode {
+    /// While nothing happens key frames only, and all from where something began.
+    Auto,
+    /// All.
+    All,
 }
 
 /// Where pictures come from.

@@ -81,7 +81,7 @@ impl Examiner {
         let size = (frame.width(), frame.height());
         let input = self.detector.input_shape(Some(self.settings.long_side), size);
         let most = self.settings.max_regions;
-        let areas = plan(size, input, &observation.motion, focus, most, frame.number);
+        let areas = plan(size, input, &observation.motion, focus, most);
         if !areas.is_empty() {
             let camera = frame.camera.slug.to_string();
             self.telemetry.metrics.detect_frames.get_or_create(&CameraLabel { camera }).inc();

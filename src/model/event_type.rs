@@ -46,6 +46,8 @@ types! {
     STREAM_STARTED = "stream.started";
     /// Pictures of a camera no longer arrive.
     STREAM_STOPPED = "stream.stopped";
+    /// What a camera shows is of no use, or is again.
+    DATA_QUALITY = "data.quality";
     /// The configuration is another than at the last start.
     CONFIG_CHANGED = "config.changed";
     /// The agent runs with a configuration it did not run with before.

@@ -180,7 +180,7 @@ impl Looks {
     /// Takes in one look. Flawed ones never vote.
     pub fn add(&mut self, look: &FaceLook) {
         match &look.embedding {
-            Err(flaw) => self.flawed.entry(flaw.as_str()).or_insert((0, *flaw)).0 += 1,
+            Err(flaw) => self.reject(*flaw),
             Ok(embedding) => {
                 self.usable += 1;
                 if self.usable == 2 {
@@ -194,6 +194,11 @@ impl Looks {
                 }
             }
         }
+    }
+
+    /// A look that could not vote, or that was not worth taking.
+    pub fn reject(&mut self, flaw: FaceFlaw) {
+        self.flawed.entry(flaw.as_str()).or_insert((0, flaw)).0 += 1;
     }
 
     /// How many looks could vote.

@@ -20,7 +20,8 @@ fn camera() -> Arc<Camera> {
 
 fn sighting(camera: &Arc<Camera>, at: Captured, people: Vec<(TrackId, Rect)>) -> Sighting {
     let frame =
-        Frame::new(Arc::clone(camera), 1, at, (2, 2), [vec![0; 4], vec![0], vec![0]]).expect("planes fit");
+        Frame::new(Arc::clone(camera), 1, at, (320, 180), [vec![0; 57600], vec![0; 14400], vec![0; 14400]])
+            .expect("planes fit");
     Sighting { frame: Arc::new(frame), people, moving: true }
 }
 
@@ -78,7 +79,7 @@ impl Door {
     fn new(mode: FaceMode) -> Self {
         let camera = camera();
         let mut visitors = Visitors::default();
-        visitors.watch(HashMap::from([(camera.slug.clone(), mode)]));
+        visitors.watch(HashMap::from([(camera.slug.clone(), mode)]), 16.0);
         let now = Captured::now();
         Self { camera, visitors, gallery: john(), now, person: TrackId::new(now.utc) }
     }
@@ -153,6 +154,25 @@ fn bad_faces_tell_nothing_but_the_reason() {
     let recognition = recognition.expect("looked at");
     assert_eq!(recognition.status, RecognitionStatus::Undecided);
     assert_eq!(recognition.reason.as_deref(), Some("turned_away"));
+}
+
+#[test]
+fn who_is_far_away_costs_no_look_and_a_crowd_takes_turns() {
+    let mut door = Door::new(FaceMode::People);
+    let far = Rect::new(0.5, 0.5, 0.6, 0.8);
+    for _ in 0..5 {
+        let person = (door.person, far);
+        assert!(door.frame(vec![person], &[]).0.is_empty(), "32 of 38 pixels");
+    }
+    door.frame(vec![], &[]);
+    let reason = door.visitors.end(door.person, door.now, &door.gallery).1.and_then(|said| said.reason);
+    assert_eq!(reason.as_deref(), Some("too_small"));
+    let crowd: Vec<(TrackId, Rect)> =
+        (0..5).map(|n| (TrackId::new(door.now.utc), BODY.shifted(0.02 * n as f32, 0.0))).collect();
+    let first = door.frame(crowd.clone(), &[]).0;
+    let second = door.frame(crowd, &[]).0;
+    assert_eq!((first.len(), second.len()), (3, 3));
+    assert!(second[..2].iter().all(|area| !first.contains(area)), "those who waited come first");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) struct PreparedEvent {
 #[derive(Debug)]
 pub(super) struct Inserted {
     pub(super) receipt: Receipt,
-    /// A picture that no event names any more.
+    /// A picture that nobody will ask for any more.
     pub(super) obsolete: Option<String>,
     /// Growth of all pictures together.
     pub(super) picture_bytes: i64,
@@ -123,10 +123,17 @@ pub(super) fn insert(
         alerts.push(event);
     }
 
+    let (superseded, obsolete) = match obsolete {
+        Some(old) if is_wanted(connection, new.event.id, &old)? => (Some(old), None),
+        old => (None, old),
+    };
+    if let Some(old) = &superseded {
+        supersede(connection, new.event.id, old)?;
+    }
     let bytes = |picture: &Option<Written>| {
         picture.as_ref().map_or(0, |picture| i64::try_from(picture.bytes).unwrap_or(i64::MAX))
     };
-    let picture_bytes = bytes(&picture) - bytes(&before);
+    let picture_bytes = bytes(&picture) + bytes(&superseded) - bytes(&before);
     let receipt = Receipt { event, deliveries: queued.webhooks.len(), duplicate: false, alerts };
     Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes, queued })
 }
@@ -148,6 +155,35 @@ fn write(
         .execute(params![event.id.uuid().into_bytes(), event.seq, now.0, body])?;
     alerts::note(connection, event)?;
     queue::insert(connection, event, body.len(), deliveries, room, signals, now)
+}
+
+/// Whether a message that shows that picture is still to be sent.
+fn is_wanted(connection: &Connection, event: EventId, picture: &Written) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT {}", wanted("?1", "?2"));
+    let values = params![event.uuid().into_bytes(), picture.sha256];
+    connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))
+}
+
+/// The condition for that. An alert shows the picture of the event that set it off, and is not older.
+pub(super) fn wanted(event: &str, sha256: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM delivery d CROSS JOIN event_state t ON t.event_id = d.event_id AND t.seq = d.seq \
+         WHERE d.event_id IN (SELECT {event} UNION ALL SELECT id FROM event \
+                              WHERE type = 'alert.triggered' AND id >= substr({event}, 1, 6)) \
+           AND d.next_at IS NOT NULL AND json_extract(t.body, '$.thumbnail.sha256') = {sha256})"
+    )
+}
+
+fn supersede(connection: &Connection, event: EventId, old: &Written) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO superseded_picture (event_id, sha256, path, bytes) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![
+        event.uuid().into_bytes(),
+        old.sha256,
+        old.path,
+        old.bytes
+    ])?;
+    Ok(())
 }
 
 /// An event says what its picture's digest is, and has no thumbnail when there is no picture.

@@ -21,6 +21,16 @@ CREATE TABLE event (
   customer       TEXT               -- whose: of its camera, or of whoever brought it in; null: nobody's in particular
 ) STRICT, WITHOUT ROWID;
 
+-- Pictures that a better one of the same event has taken the place of, while a message that shows them is still to be sent: its body
+-- must not change between two attempts.
+CREATE TABLE superseded_picture (
+  event_id BLOB    NOT NULL REFERENCES event (id) ON DELETE CASCADE,
+  sha256   TEXT    NOT NULL,        -- as in the bodies of the states that show it
+  path     TEXT    NOT NULL,
+  bytes    INTEGER NOT NULL,
+  PRIMARY KEY (event_id, sha256)
+) STRICT, WITHOUT ROWID;
+
 -- Every state of an event. `body` is the JSON of model::Event with recorded_at and the picture's digest filled in; messages
 -- are rendered from it, so it never changes.
 CREATE TABLE event_state (
@@ -120,7 +130,8 @@ CREATE TABLE webhook (
   spec            TEXT,                        -- JSON as it was given, with secrets; null: the webhook is in the file
   paused          INTEGER NOT NULL DEFAULT 0,  -- messages are queued and wait
   created_at      INTEGER NOT NULL,
-  updated_at      INTEGER NOT NULL
+  updated_at      INTEGER NOT NULL,
+  stream          TEXT                         -- of a viewer's stream, with which it ends; null: it stays until somebody deletes it
 ) STRICT, WITHOUT ROWID;
 
 -- What reporters call their events: who reports one twice, reports it once.

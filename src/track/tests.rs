@@ -239,7 +239,9 @@ fn nothing_is_looked_for_when_all_is_known_and_still() {
         scene.show_still(&[("car", 0.7, CAR)]);
     }
     let now = scene.start.after(std::time::Duration::from_millis(FRAME_MS * scene.frame)).at;
-    assert_eq!(scene.tracker.focus(now), crate::model::Focus::default());
+    let focus = scene.tracker.focus(now);
+    assert!(focus.rects.is_empty() && !focus.whole, "{focus:?}");
+    assert!(!scene.tracker.follows(now), "what rests is not followed");
     let later = now + std::time::Duration::from_secs(60);
     assert!(scene.tracker.focus(later).whole, "a resting object is looked for now and then");
 }

@@ -72,13 +72,24 @@ impl Tracker {
     /// What must be looked at in a frame taken at `at`.
     #[must_use]
     pub fn focus(&self, at: Instant) -> Focus {
-        let sought = |object: &&Object| !object.stationary && !object.is_hidden(&self.settings, at);
-        let moving = self.objects.iter().filter(sought);
+        let moving = self.objects.iter().filter(|object| self.is_sought(object, at));
         let since = |last: Instant| at.saturating_duration_since(last);
         let recheck = |last| since(last) >= self.settings.stationary_recheck;
         let resting = self.objects.iter().any(|object| object.stationary);
         let whole = self.looks < FIRST_LOOKS || (resting && self.last_whole.is_none_or(recheck));
-        Focus { rects: moving.map(|object| object.expected(at).clamped()).collect(), whole }
+        let rects = moving.map(|object| object.expected(at).clamped()).collect();
+        Focus { rects, whole, turn: self.looks }
+    }
+
+    /// Whether every frame from `at` on is needed: the scene is not known yet, or something in sight does not rest. What is out of
+    /// sight is not looked for; it moves when it comes back.
+    #[must_use]
+    pub fn follows(&self, at: Instant) -> bool {
+        self.looks < FIRST_LOOKS || self.objects.iter().any(|object| self.is_sought(object, at))
+    }
+
+    fn is_sought(&self, object: &Object, at: Instant) -> bool {
+        !object.stationary && !object.is_hidden(&self.settings, at)
     }
 
     /// Takes in what was found in a frame, and says which objects are worth telling about.

@@ -10,16 +10,17 @@
 mod edit;
 mod rules;
 mod set;
+mod stream;
 mod trial;
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
-use tokio::sync::Mutex;
 
 use crate::config::{Config, ConfigError, Owner, Problem, WebhookConfig};
 use crate::delivery::{Registry, Webhooks};
@@ -29,6 +30,7 @@ use crate::store::{Reader, Steer, StoreError, StoreHandle, StoredWebhook};
 
 pub use edit::shown;
 pub use set::{Entry, RuleEntry, Set};
+pub use stream::{StreamWebhooks, StreamWish};
 
 use set::Stored;
 
@@ -103,8 +105,10 @@ struct Shared {
     registry: Registry,
     publisher: Publisher,
     set: RwLock<Arc<Set>>,
+    /// Streams that somebody watches.
+    watched: Mutex<HashSet<String>>,
     /// One change at a time.
-    changing: Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Manager {
@@ -124,7 +128,8 @@ impl Manager {
             registry,
             publisher,
             set,
-            changing: Mutex::default(),
+            watched: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -134,12 +139,14 @@ impl Manager {
         store: StoreHandle,
         reader: &Reader,
     ) -> Result<(Self, Registry, Publisher), OpenError> {
-        let set = Set::load(config, Stored { webhooks: reader.webhooks()?, rules: reader.rules()? });
+        let stored = Stored { webhooks: reader.webhooks()?, rules: reader.rules()? };
+        let set = Set::load(config, stored, &HashSet::new());
         let registry =
             Registry::new(set.compile(config).map_err(|problems| ConfigError { file: None, problems })?);
         let publisher = Publisher::new(set.decisions(config), store.clone());
         publisher.remember(&reader.triggered_alerts(REMEMBERED)?);
         let manager = Self::new(config, set, store, registry.clone(), publisher.clone());
+        manager.remove_drained_streams();
         Ok((manager, registry, publisher))
     }
 
@@ -162,6 +169,10 @@ impl Manager {
 
     /// Makes a webhook of what a client sent. Without an id it gets one.
     pub async fn create(&self, body: &Json) -> Result<Arc<Entry>, Refusal> {
+        self.make(body, None).await
+    }
+
+    async fn make(&self, body: &Json, stream: Option<String>) -> Result<Arc<Entry>, Refusal> {
         let _changing = self.0.changing.lock().await;
         let mut body = edit::without_answers(body);
         let mut spec = self.specification(&body)?;
@@ -176,14 +187,8 @@ impl Manager {
         if self.current().get(id.as_str()).is_some() {
             return Err(Refusal::Exists(Kind::Webhook, id));
         }
-        let now = UtcMillis::now();
-        self.put(
-            &id,
-            spec,
-            |_| (),
-            StoredWebhook { id: id.clone(), spec: None, paused: false, created_at: now, updated_at: now },
-        )
-        .await
+        let row = StoredWebhook { stream, ..StoredWebhook::new(id.clone()) };
+        self.put(&id, spec, |_| (), row).await
     }
 
     /// Replaces all settings; what is not sent has its default. The secret stays unless another is sent.
@@ -216,7 +221,7 @@ impl Manager {
     pub async fn delete(&self, id: &str) -> Result<(), Refusal> {
         let _changing = self.0.changing.lock().await;
         let entry = self.get(id)?;
-        if entry.owner != Owner::Api {
+        if matches!(entry.owner, Owner::File | Owner::Rule(_)) {
             return Err(not_ours(&entry));
         }
         if let Some(rule) = self.current().rule_naming(&entry.id) {
@@ -333,8 +338,12 @@ impl Manager {
         self.get(id.as_str())
     }
 
+    fn load(&self, stored: Stored) -> Set {
+        Set::load(&self.0.config, stored, &self.watched())
+    }
+
     fn take_effect(&self, stored: Stored) {
-        let set = Set::load(&self.0.config, stored);
+        let set = self.load(stored);
         match set.compile(&self.0.config) {
             Ok(webhooks) => self.0.registry.replace(webhooks),
             // Each was compiled alone before.

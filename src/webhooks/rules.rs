@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::set::{RuleEntry, Set};
+use super::set::RuleEntry;
 use super::{Kind, Manager, Refusal, edit};
 use crate::config::{Problem, RuleConfig};
 use crate::model::{UtcMillis, WebhookId};
@@ -120,7 +120,7 @@ impl Manager {
         };
         let mut stored = self.current().stored();
         stored.rules.retain(|rule| rule.id != row.id);
-        let entry = Set::load(&self.0.config, stored.clone()).read_rule(&self.0.config, row.clone());
+        let entry = self.load(stored.clone()).read_rule(&self.0.config, row.clone());
         let rule = entry.config.map_err(Refusal::Invalid)?;
         self.0.store.put_rule(row.clone()).await?;
         if let Some(old) = old {

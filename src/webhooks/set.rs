@@ -1,6 +1,6 @@
 //! All webhooks and alert rules at one moment: those of the file, and those of the store read over the same defaults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Compiled;
 use crate::config::{Config, KnownWebhook, Owner, Problem, Reading, RuleConfig, WebhookConfig, stable_uuid};
 use crate::delivery::Webhooks;
-use crate::model::{UtcMillis, WebhookId};
+use crate::model::WebhookId;
 use crate::rules::Rules;
 use crate::store::{StoredRule, StoredWebhook};
 
@@ -49,16 +49,14 @@ impl Entry {
         self.spec.as_ref()?.get(key).filter(|value| !value.is_null())
     }
 
+    /// The stream with which it ends.
+    pub(super) fn stream(&self) -> Option<&str> {
+        self.stored.as_ref()?.stream.as_deref()
+    }
+
     /// Its row, a new one if there is none.
     pub(super) fn row(&self) -> StoredWebhook {
-        let now = UtcMillis::now();
-        self.stored.clone().unwrap_or_else(|| StoredWebhook {
-            id: self.id.clone(),
-            spec: None,
-            paused: false,
-            created_at: now,
-            updated_at: now,
-        })
+        self.stored.clone().unwrap_or_else(|| StoredWebhook::new(self.id.clone()))
     }
 }
 
@@ -106,11 +104,13 @@ pub(super) struct Stored {
 pub struct Set {
     webhooks: BTreeMap<WebhookId, Arc<Entry>>,
     rules: Vec<Arc<RuleEntry>>,
+    /// Webhooks of streams that nobody watches any more.
+    ended: HashSet<WebhookId>,
 }
 
 impl Set {
-    /// Never fails: what cannot be read is told and shown as invalid.
-    pub(super) fn load(config: &Config, stored: Stored) -> Self {
+    /// Never fails: what cannot be read is told and shown as invalid. Webhooks of streams that are not `watched` get no more events.
+    pub(super) fn load(config: &Config, stored: Stored, watched: &HashSet<String>) -> Self {
         let mut rows: BTreeMap<WebhookId, StoredWebhook> =
             stored.webhooks.into_iter().map(|row| (row.id.clone(), row)).collect();
         let mut set = Self::default();
@@ -150,6 +150,8 @@ impl Set {
             }
             set.rules.push(Arc::new(rule));
         }
+        let ended = |entry: &&Arc<Entry>| entry.stream().is_some_and(|stream| !watched.contains(stream));
+        set.ended = set.webhooks.values().filter(ended).map(|entry| entry.id.clone()).collect();
         set
     }
 
@@ -226,6 +228,11 @@ impl Set {
         self.webhooks.values()
     }
 
+    /// Webhooks of ended streams: they only send what is queued for them.
+    pub(super) fn ended(&self) -> impl Iterator<Item = &WebhookId> {
+        self.ended.iter()
+    }
+
     /// All alert rules: the file's in its order, then those of the API by id.
     #[must_use]
     pub fn rules(&self) -> &[Arc<RuleEntry>] {
@@ -250,7 +257,9 @@ impl Set {
     /// Who is told about what.
     #[must_use]
     pub fn decisions(&self, config: &Config) -> Rules {
-        Rules::new(&self.configuration(config))
+        let mut config = self.configuration(config);
+        config.webhooks.retain(|webhook| !self.ended.contains(&webhook.id));
+        Rules::new(&config)
     }
 
     /// Ready to send to. Fails only for webhooks of the file.
@@ -282,9 +291,10 @@ fn in_words(problems: &[Problem]) -> String {
 fn read(config: &Config, row: StoredWebhook) -> Entry {
     let text = row.spec.as_ref().map_or("", |spec| spec.expose_secret());
     let spec: Result<Json, _> = serde_json::from_str(text);
+    let owner = || row.stream.clone().map_or(Owner::Api, Owner::Stream);
     let problem = |message: String| vec![Problem { line: None, key: String::new(), message }];
     let reading = spec.as_ref().map_err(|_| problem("is not JSON".to_owned())).and_then(|spec| {
-        let reading = config.reader.read(spec, Owner::Api)?;
+        let reading = config.reader.read(spec, owner())?;
         check(config, &reading.config)?;
         Ok(reading)
     });
@@ -298,7 +308,7 @@ fn read(config: &Config, row: StoredWebhook) -> Entry {
     };
     Entry {
         id: row.id.clone(),
-        owner: Owner::Api,
+        owner: owner(),
         config: reading.map(|config| Arc::new(in_state(config, Some(&row)))),
         warnings,
         spec: Some(spec.unwrap_or(Json::Null)),

@@ -28,6 +28,7 @@ mod signed;
 mod slashes;
 mod state;
 mod stream;
+mod stream_webhooks;
 mod trials;
 mod webhooks;
 

@@ -63,7 +63,10 @@ async fn no_request_made_out_of_the_document_breaks_the_agent() {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi/venv");
     let checks =
         "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let mut run = Command::new(tool);
+    // It keeps notes where it runs.
+    run.current_dir(folder.path());
     run.args(["-m", "schemathesis.cli", "run", &format!("{}{DOCUMENT}", served.address)])
         .args(["--checks", checks, "--phases", "examples,coverage,fuzzing", "--max-examples", "10"])
         .args(["--seed", "20261122", "--request-timeout", "30", "--no-color"]);

@@ -8,3 +8,4 @@ mod file;
 mod file_errors;
 mod rig;
 mod rtsp;
+mod waiting;

@@ -33,7 +33,7 @@ fn code(attempt: &Attempt) -> &str {
 }
 
 #[test]
-fn s1_36_any_2xx_is_a_success() {
+fn s1_36_s3_9_any_2xx_is_a_success() {
     for status in [200, 201, 202, 204, 226] {
         let folder = tempfile::tempdir().unwrap();
         let answer = Reply::Answer(format!("HTTP/1.1 {status} Fine"), Vec::new());
@@ -106,7 +106,7 @@ fn s1_37_later_states_of_an_event_have_ids_of_their_own() {
 }
 
 #[test]
-fn s1_34_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
+fn s1_34_s1_35_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| Reply::Status(500));
     // The guide's schedule, a thousand times as fast.
@@ -123,6 +123,11 @@ fn s1_34_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
         assert!(pause >= pause_ms, "{pause} ms instead of {pause_ms}: earlier than promised");
     }
     assert_eq!(agent.attempts(&delivery).len(), 4);
+    let letter = agent.reader.dead_letter(delivery.id).unwrap().expect("a dead letter");
+    assert_eq!((letter.reason.as_str(), letter.attempts), ("exhausted", 4));
+    // For that event: the next one is sent.
+    agent.commit(&event(), &["hook"]);
+    assert_eq!(receiver.wait_for(5).len(), 5);
     agent.stop();
 }
 
@@ -181,7 +186,7 @@ fn an_endless_answer_is_cut_off_and_is_still_a_2xx() {
 }
 
 #[test]
-fn failures_are_told_apart() {
+fn s4_20_failures_are_told_apart() {
     assert_eq!(code(&only_attempt(Reply::Close)), "connection_reset");
     assert_eq!(code(&only_attempt(Reply::Answer("SIP/2.0 200".to_owned(), vec![]))), "protocol_error");
     let more = "timeout_s = 5\nretry_schedule_s = []";
