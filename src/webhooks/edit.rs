@@ -171,19 +171,16 @@ pub(super) fn keep_actions(new: &mut Json, old: &Json) -> Result<(), Problem> {
                 keep_redacted(webhook, old);
             }
             None if holds_redacted(webhook) => {
-                return Err(Problem {
-                    line: None,
-                    key: format!("actions[{}].webhook", index + 1),
-                    message: format!(
-                        "{REDACTED} stands for what another receiver was given; send it in full"
-                    ),
-                });
+                let key = format!("actions[{}].webhook", index + 1);
+                return Err(Problem { line: None, key, message: NOT_THEIRS.to_owned() });
             }
             None => {}
         }
     }
     Ok(())
 }
+
+const NOT_THEIRS: &str = "*** stands for what another receiver was given; send it in full";
 
 fn holds_redacted(json: &Json) -> bool {
     match json {
@@ -210,9 +207,22 @@ pub fn shown(url: &Url) -> String {
     }
 }
 
+/// Whether an address is given, and of another receiver.
+fn is_moved(new: &Json, old: &Json) -> bool {
+    origin(new).is_some_and(|new| origin(old).is_none_or(|old| old != new))
+}
+
+/// What stands for a secret of one receiver is nothing for another.
+pub(super) fn check_redacted(new: &Json, old: &Json) -> Result<(), Problem> {
+    match is_moved(new, old) && holds_redacted(new) {
+        true => Err(Problem { line: None, key: "url".to_owned(), message: NOT_THEIRS.to_owned() }),
+        false => Ok(()),
+    }
+}
+
 /// Credentials that were given for one receiver do not go to another because its address was changed.
 pub(super) fn check_new_address(patch: &Json, old: &Json) -> Result<(), Problem> {
-    let moved = origin(patch).is_some_and(|new| origin(old).is_none_or(|old| old != new));
+    let moved = is_moved(patch, old);
     let has = |key: &str| old.get(key).is_some_and(|value| !value.is_null()) && patch.get(key).is_none();
     match ["headers", "auth"].into_iter().find(|key| moved && has(key)) {
         Some(key) => Err(Problem {
@@ -295,5 +305,8 @@ mod tests {
         );
         assert_eq!(check(json!({"url": "https://a.example/y"})), Ok(()));
         assert_eq!(check(json!({"url": "https://b.example/x", "headers": null})), Ok(()));
+        let shown = |url: &str| json!({"url": url, "headers": {"Authorization": "***"}});
+        assert!(check_redacted(&shown("https://b.example/x"), &old).is_err());
+        assert!(check_redacted(&shown("https://a.example/***"), &old).is_ok());
     }
 }

@@ -196,6 +196,7 @@ impl Manager {
         let _changing = self.0.changing.lock().await;
         let (entry, old) = self.changeable(id)?;
         let mut new = self.specification(&edit::without_answers(body))?;
+        edit::check_redacted(&new, &old).map_err(|problem| Refusal::Invalid(vec![problem]))?;
         edit::keep_secrets(&mut new, &old);
         edit::keep_redacted(&mut new, &old);
         self.change(&entry, new, edit::enables(body)).await
@@ -206,6 +207,7 @@ impl Manager {
         let _changing = self.0.changing.lock().await;
         let (entry, old) = self.changeable(id)?;
         let mut patch = self.specification(&edit::without_answers(body))?;
+        edit::check_redacted(&patch, &old).map_err(|problem| Refusal::Invalid(vec![problem]))?;
         edit::keep_redacted(&mut patch, &old);
         if let Some(object) = patch.as_object_mut() {
             // What a change is spelled like says nothing about the webhook.

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::agent::event;
-use crate::rules::{Ruled, body, hook, ok};
+use crate::rules::{Ruled, body, hook, ok, settle};
 
 #[test]
 fn s1_12_a_rule_is_found_by_its_name_and_by_its_uuid() {
@@ -57,6 +57,8 @@ fn s1_3_rules_are_made_changed_and_deleted_over_http_and_survive_a_restart() {
         json!({"id": made["uuid"], "name": "Porch"}),
         "the changed rule decides at once"
     );
+    // What a stop cuts off is sent again.
+    settle();
     agent.stop();
 
     let agent = Ruled::start(folder.path(), &hooks);

@@ -115,7 +115,7 @@ pub(crate) fn ok() -> Receiver {
 }
 
 /// Long enough for a message that must not come.
-fn settle() {
+pub(crate) fn settle() {
     std::thread::sleep(std::time::Duration::from_millis(300));
 }
 
