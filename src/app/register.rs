@@ -14,8 +14,6 @@ use crate::store::{People, StoreError};
 
 /// How often the store is asked whether somebody was enrolled or forgotten.
 const CHECK: Duration = Duration::from_secs(1);
-/// How often strangers who did not come back are forgotten.
-const SWEEP: Duration = Duration::from_secs(3600);
 
 /// See the module.
 #[derive(Debug)]
@@ -25,10 +23,8 @@ pub(crate) struct Register {
     lasting: bool,
     embedder: String,
     known_score: f32,
-    keep: Duration,
     stamp: Option<(i64, i64, i64)>,
     checked: Option<Instant>,
-    swept: Option<Instant>,
     /// In memory only.
     strangers: Vec<Acquaintance>,
 }
@@ -55,29 +51,20 @@ impl Register {
             lasting,
             embedder: embedder.to_owned(),
             known_score: config.faces.known_score,
-            keep: config.faces.strangers_keep,
             stamp: None,
             checked: None,
-            swept: None,
             strangers: Vec::new(),
         }
     }
 
     /// The people as they are now, if that is news.
     pub(crate) fn changed(&mut self) -> Result<Option<Gallery>, StoreError> {
-        let is_due = |last: Option<Instant>, pause| last.is_none_or(|last: Instant| last.elapsed() >= pause);
-        if !is_due(self.checked, CHECK) {
+        if self.checked.is_some_and(|last| last.elapsed() < CHECK) {
             return Ok(None);
         }
         self.checked = Some(Instant::now());
         let stamp = match &self.people {
-            Some(people) => {
-                if self.lasting && is_due(self.swept, SWEEP) {
-                    self.swept = Some(Instant::now());
-                    people.forget_strangers(self.keep, UtcMillis::now())?;
-                }
-                people.stamp()?
-            }
+            Some(people) => people.stamp()?,
             None => (0, 0, 0),
         };
         if self.stamp == Some(stamp) {

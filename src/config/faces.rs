@@ -27,8 +27,6 @@ pub struct Faces {
     pub max_pitch: f32,
     /// Resemblance from which on somebody enrolled is named.
     pub known_score: f32,
-    /// How long a stranger who does not come back is remembered.
-    pub strangers_keep: Duration,
     /// Whoever is seen again within this time is still there.
     pub attendance_interval: Duration,
 }
@@ -82,7 +80,6 @@ pub(super) fn faces(section: Section<'_>) -> Faces {
         max_yaw: number("max_yaw_deg", 0.0..=90.0),
         max_pitch: number("max_pitch_deg", 0.0..=90.0),
         known_score: number("known_score", 0.3..=0.95),
-        strangers_keep: section.seconds("strangers_keep_days", 0.0..=3650.0) * (24 * 60 * 60),
         attendance_interval: section.seconds("attendance_interval_s", 0.0..=86400.0),
     };
     section.finish();

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
@@ -245,13 +244,6 @@ impl People {
             transaction.execute(sql, params![id, now.0])
         })?;
         Ok(())
-    }
-
-    /// Forgets strangers who were not seen since then.
-    pub fn forget_strangers(&self, keep: Duration, now: UtcMillis) -> Result<usize, StoreError> {
-        let before = now.0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
-        let sql = "DELETE FROM person WHERE number IS NOT NULL AND coalesce(last_seen_at, created_at) < ?1";
-        Ok(self.lock().execute(sql, [before])?)
     }
 
     fn change<T>(&self, body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {

@@ -1,6 +1,9 @@
 //! People are kept, met again, named and forgotten.
 
+use std::time::Duration;
+
 use super::*;
+use crate::store::prune;
 
 const NOW: UtcMillis = UtcMillis(1_795_326_246_000);
 
@@ -64,8 +67,10 @@ fn strangers_have_numbers_that_are_not_used_again() {
     let second = people.remember(&[face([0.0, 1.0, 0.0])], NOW).expect("stored");
     assert_eq!((first.name.to_string(), second.name.to_string()), ("unknown-1".into(), "unknown-2".into()));
     people.seen(first.id, NOW.after(Duration::from_secs(3600))).expect("writable");
-    let forgotten = people.forget_strangers(Duration::from_secs(60), NOW.after(Duration::from_secs(3630)));
-    assert_eq!(forgotten.expect("writable"), 1, "the first was seen since");
+    let (keep, later) = (Duration::from_secs(60), NOW.after(Duration::from_secs(3630)));
+    let forgotten = prune::forget_strangers(&people.lock(), keep, later).expect("writable");
+    assert_eq!(forgotten, 1, "the first was seen since");
+    assert_eq!(people.faces(None).expect("readable").len(), 1, "and the second is forgotten with the face");
     let third = people.remember(&[face([0.0, 0.0, 1.0])], NOW).expect("stored");
     assert_eq!(third.name.to_string(), "unknown-3");
 }
