@@ -178,7 +178,11 @@ impl FaceDesk {
 
     /// A stranger who was never here before gets a number, and the best picture is printed.
     fn news(&mut self, insight: Insight, photographer: &Photographer) -> VisitorNews {
-        let Insight { camera, track, change, recognition, mut person, portrait, first_seen, at } = insight;
+        let Insight { camera, track, change, recognition, mut person, mistaken, portrait, first_seen, at } =
+            insight;
+        if let Some(Err(error)) = mistaken.map(|stranger| self.register.forget(stranger)) {
+            say_not_kept(&error);
+        }
         let shot = photographer.print(&portrait);
         let again = change == VisitorChange::Stranger && person.is_some();
         let outcome = match (&person, change, &shot, &portrait.look.embedding) {

@@ -25,8 +25,10 @@ pub(crate) struct Register {
     known_score: f32,
     stamp: Option<(i64, i64, i64)>,
     checked: Option<Instant>,
-    /// In memory only.
+    /// In memory only ...
     strangers: Vec<Acquaintance>,
+    /// ... and the number that the last one got.
+    last_number: u32,
 }
 
 impl Register {
@@ -54,6 +56,7 @@ impl Register {
             stamp: None,
             checked: None,
             strangers: Vec::new(),
+            last_number: 0,
         }
     }
 
@@ -93,10 +96,10 @@ impl Register {
             self.checked = None;
             return people.remember(&[face], at).map(Arc::new);
         }
-        let number = u32::try_from(self.strangers.len()).unwrap_or(u32::MAX).saturating_add(1);
+        self.last_number = self.last_number.saturating_add(1);
         let person = Arc::new(Person {
             id: PersonId::new(at),
-            name: PersonName::Unknown(number),
+            name: PersonName::Unknown(self.last_number),
             department: None,
             is_vip: false,
             entity_type: "unknown".to_owned(),
@@ -106,6 +109,16 @@ impl Register {
         self.strangers.push(Acquaintance { person: Arc::clone(&person), faces: vec![face.face] });
         (self.stamp, self.checked) = (None, None);
         Ok(person)
+    }
+
+    /// Somebody who was taken for a stranger is none.
+    pub(crate) fn forget(&mut self, stranger: PersonId) -> Result<(), StoreError> {
+        if let Some(people) = self.people.as_ref().filter(|_| self.lasting) {
+            return people.delete(stranger).map(|_| ());
+        }
+        self.strangers.retain(|acquaintance| acquaintance.person.id != stranger);
+        (self.stamp, self.checked) = (None, None);
+        Ok(())
     }
 
     /// Somebody was seen.

@@ -1,6 +1,6 @@
 //! The events about faces: found, recognised, a stranger's, somebody came. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -9,11 +9,14 @@ use super::builder::{Told, thumbnail};
 use crate::config::{Attendance, Config};
 use crate::model::{
     CameraRef, CameraSlug, Event, EventId, EventState, EventType, Label, Person, PersonId, Picture,
-    UtcMillis, VisitorChange, VisitorNews,
+    TrackId, UtcMillis, VisitorChange, VisitorNews,
 };
 
 /// What recognition is called where receivers ask for its source.
 const SOURCE: &str = "porchlight";
+
+/// Strangers in front of the cameras at once, and then some.
+const STRANGERS: usize = 64;
 
 /// Makes the events about faces.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) struct FaceEvents {
     attendance: HashMap<CameraSlug, Attendance>,
     /// When somebody's coming was last recorded, per camera.
     last_recorded: HashMap<(PersonId, CameraSlug), UtcMillis>,
+    /// The last strangers that were told of, who may turn out to be somebody enrolled.
+    strangers: VecDeque<(TrackId, EventId)>,
 }
 
 impl FaceEvents {
@@ -35,6 +40,7 @@ impl FaceEvents {
             attendance_interval: config.faces.attendance_interval,
             attendance: roles.collect(),
             last_recorded: HashMap::new(),
+            strangers: VecDeque::new(),
         }
     }
 
@@ -89,7 +95,7 @@ impl FaceEvents {
         self.event(EventType::FACE_DETECTED, news, description, json!({"faces": [face(news)]}))
     }
 
-    fn recognized(&self, news: &VisitorNews, person: &Person) -> Event {
+    fn recognized(&mut self, news: &VisitorNews, person: &Person) -> Event {
         let confidence = news.recognition.matches.first().map_or(0.0, |found| found.confidence);
         let mut metadata = Map::new();
         metadata.extend(person.department.clone().map(|text| ("department".to_owned(), text.into())));
@@ -98,14 +104,18 @@ impl FaceEvents {
         let recognized = json!({
             "name": person.name.to_string(), "confidence": rounded(confidence), "bbox": corners(news), "metadata": metadata,
         });
-        let data = json!({"recognized_faces": [recognized]});
+        let mut data = json!({"recognized_faces": [recognized]});
+        if let Some(index) = self.strangers.iter().position(|(track, _)| *track == news.track) {
+            let alert = self.strangers.remove(index).map(|(_, alert)| alert.to_string());
+            data["corrects"] = json!(alert);
+        }
         let description = format!("{} at {}", person.name, news.camera.name);
         let event = self.event(EventType::FACE_RECOGNIZED, news, description, data);
         let enriched = arrived(&person.name.to_string(), &news.camera.name);
         Event { enriched_description: Some(enriched), ..event }
     }
 
-    fn stranger(&self, news: &VisitorNews, stranger: Option<&Person>) -> Event {
+    fn stranger(&mut self, news: &VisitorNews, stranger: Option<&Person>) -> Event {
         let mut data = json!({"faces": [face(news)]});
         if let Some(person) = stranger {
             data["stranger"] = json!({
@@ -115,6 +125,8 @@ impl FaceEvents {
         }
         let description = format!("A stranger at {}", news.camera.name);
         let event = self.event(EventType::STRANGER_ALERT, news, description, data);
+        self.strangers.truncate(STRANGERS - 1);
+        self.strangers.push_front((news.track, event.id));
         let back = stranger.filter(|_| news.again);
         let enriched = back.map(|person| format!("{} is back at {}", person.name, news.camera.name));
         Event { enriched_description: enriched, ..event }

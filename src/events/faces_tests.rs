@@ -105,6 +105,19 @@ fn s1_22_whom_it_matches_is_listed_and_strangers_match_nobody() {
 }
 
 #[test]
+fn who_turns_out_to_be_known_corrects_the_alert_and_only_the_own_one() {
+    let mut events = events("");
+    let alert = events.tell(&news(VisitorChange::Stranger, None, 1)).remove(0).0;
+    let other = VisitorNews { track: TrackId::new(UtcMillis(5)), ..news(VisitorChange::Stranger, None, 2) };
+    events.tell(&other);
+    let known = news(VisitorChange::Recognized, Some(john()), 3);
+    let known = VisitorNews { track: alert.track_id.expect("a track"), ..known };
+    assert_eq!(events.tell(&known)[0].0.corrects(), Some(alert.id));
+    assert_eq!(events.tell(&known)[0].0.corrects(), None, "once");
+    assert!(!events.tell(&known)[0].0.data.contains_key("corrects"));
+}
+
+#[test]
 fn s3_1_attendance_is_recorded_once_in_the_interval() {
     let text = "[[camera]]\nid = \"front_door\"\nsource = \"a.mp4\"\nattendance = \"in\"\n[faces]\nattendance_interval_s = 60";
     let mut events = events(text);

@@ -11,7 +11,7 @@ use super::gallery::Gallery;
 use super::verdict::{Looks, Verdict};
 use crate::config::FaceMode;
 use crate::model::{
-    Camera, CameraSlug, Captured, FaceFlaw, FaceLook, Person, Recognition, Rect, Sighting, TrackId,
+    Camera, CameraSlug, Captured, FaceFlaw, FaceLook, Person, PersonId, Recognition, Rect, Sighting, TrackId,
     VisitorChange,
 };
 use crate::pixels::RgbImage;
@@ -94,6 +94,8 @@ pub struct Insight {
     pub recognition: Recognition,
     /// The enrolled person, or the stranger who has been here before.
     pub person: Option<Arc<Person>>,
+    /// The stranger it was taken for in this visit, who does not exist.
+    pub mistaken: Option<PersonId>,
     /// The best picture.
     pub portrait: Portrait,
     /// When the visitor was first seen.
@@ -346,12 +348,15 @@ impl Visitor {
         if let Some(last) = changes.last() {
             self.told = Some(*last);
         }
+        let recognized = changes.contains(&VisitorChange::Recognized);
+        let mistaken = self.stranger.take_if(|_| recognized).map(|stranger| stranger.id);
         let insight = |change| Insight {
             camera: Arc::clone(&self.camera),
             track: self.track,
             change,
             recognition: recognition.clone(),
             person: person.clone().filter(|_| change != VisitorChange::Face),
+            mistaken: mistaken.filter(|_| change == VisitorChange::Recognized),
             portrait: portrait.clone(),
             first_seen: self.first_seen,
             at,

@@ -174,6 +174,7 @@ impl Served {
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
             alerts: vec![],
             key: None,
+            retracts: None,
         };
         self.store.commit(new).await.expect("committed");
     }
