@@ -245,6 +245,7 @@ fn router(state: ApiState) -> Router {
         .routes(routes!(people::list, people::enrol).layer(DefaultBodyLimit::max(people::MAX_BODY_BYTES)))
         .routes(routes!(people::one, people::rename, people::forget))
         .routes(routes!(people::add_face).layer(DefaultBodyLimit::max(people::MAX_BODY_BYTES)))
+        .routes(routes!(people::correct).layer(DefaultBodyLimit::max(people::MAX_BODY_BYTES)))
         .merge(webhooks::routes())
         .merge(rules::routes());
     let (mut limited, mut document) = limited.split_for_parts();

@@ -57,9 +57,10 @@ impl fmt::Debug for FaceSeer {
 )]
 pub(super) async fn list(State(state): State<ApiState>, query: Query) -> Result<Json<Value>, Failure> {
     query.finish()?;
-    let (people, faces) = with_people(&state, |people| Ok((people.list()?, people.faces(None)?))).await?;
-    let row = |person: &Person| row(person, faces.iter().filter(|face| face.person == person.id).count());
-    Ok(Json(json!({"items": people.iter().map(row).collect::<Vec<_>>()})))
+    let rows = with_people(&state, |people| {
+        people.list()?.iter().map(|person| row(people, person)).collect::<Result<Vec<_>, _>>()
+    });
+    Ok(Json(json!({"items": rows.await?})))
 }
 
 #[utoipa::path(
@@ -74,11 +75,7 @@ pub(super) async fn one(
     State(state): State<ApiState>,
     PathId(id): PathId<PersonId>,
 ) -> Result<Json<Value>, Failure> {
-    let found = with_people(&state, move |people| {
-        let faces = people.faces(Some(id))?.len();
-        Ok(people.get(id)?.map(|person| row(&person, faces)))
-    });
-    Ok(Json(found.await?.ok_or_else(unknown)?))
+    Ok(Json(with_people(&state, move |people| one_row(people, id)).await?.ok_or_else(unknown)?))
 }
 
 /// `{"name", "photo": base64 | "event_id", "face"?, "department"?, "is_vip"?, "entity_type"?}`.
@@ -102,8 +99,7 @@ pub(super) async fn enrol(
     let face = see(&state, &identity, photo).await?;
     let person = with_people(&state, move |people| {
         let person = people.enrol(&new, &[face], UtcMillis::now())?;
-        let faces = people.faces(Some(person.id))?.len();
-        Ok(row(&person, faces))
+        row(people, &person)
     });
     Ok((StatusCode::CREATED, Json(person.await?)))
 }
@@ -124,15 +120,34 @@ pub(super) async fn add_face(
     PathId(id): PathId<PersonId>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    let photo = read(body, Photo::read)?;
-    if with_people(&state, move |people| people.get(id)).await?.is_none() {
-        return Err(unknown());
-    }
-    let face = see(&state, &identity, photo).await?;
+    let face = face_for(&state, &identity, id, body).await?;
     let person = with_people(&state, move |people| {
         people.add_faces(id, &[face], UtcMillis::now())?;
-        let faces = people.faces(Some(id))?.len();
-        Ok(people.get(id)?.map(|person| row(&person, faces)))
+        one_row(people, id)
+    });
+    Ok((StatusCode::CREATED, Json(person.await?.ok_or_else(unknown)?)))
+}
+
+/// "This is not John": `{"event_id" | "photo": base64, "face"?}`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/people/{id}/corrections",
+    tag = "people",
+    summary = "Say that a face is not this person's: who looks so is not taken for this person any more",
+    request_body(content = Object, description = "`event_id` of the event that named the wrong person, or `photo` (base64), and `face`, which one from the left, if there are several"),
+    params(("id" = String, Path, description = "The person that it is not")),
+    responses((status = 201, description = "Made", body = Object))
+)]
+pub(super) async fn correct(
+    State(state): State<ApiState>,
+    identity: Identity,
+    PathId(id): PathId<PersonId>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let face = face_for(&state, &identity, id, body).await?;
+    let person = with_people(&state, move |people| {
+        people.refute(id, &face, UtcMillis::now())?;
+        one_row(people, id)
     });
     Ok((StatusCode::CREATED, Json(person.await?.ok_or_else(unknown)?)))
 }
@@ -161,9 +176,8 @@ pub(super) async fn rename(
         described(fields, name.unwrap_or_else(|| known.name.to_string()))
     })?;
     let person = with_people(&state, move |people| {
-        let Some(person) = people.describe(id, &new, UtcMillis::now())? else { return Ok(None) };
-        let faces = people.faces(Some(person.id))?.len();
-        Ok(Some(row(&person, faces)))
+        let person = people.describe(id, &new, UtcMillis::now())?;
+        person.map(|person| row(people, &person)).transpose()
     });
     Ok(Json(person.await?.ok_or_else(unknown)?))
 }
@@ -224,7 +238,7 @@ async fn see(state: &ApiState, identity: &Identity, photo: Photo) -> Result<Enro
         Some(Source::Bytes(bytes)) => (bytes, "api".to_owned()),
         Some(Source::Event(id)) => {
             let content = state.read(identity, move |reader| match reader.event(id)? {
-                Some(_) => Ok(Some(reader.picture_content(id)?)),
+                Some(event) => Ok(Some(reader.picture_of(&event)?)),
                 None => Ok(None),
             });
             let content = content.await?.ok_or_else(events::unknown)?;
@@ -239,6 +253,20 @@ async fn see(state: &ApiState, identity: &Identity, photo: Photo) -> Result<Enro
         Ok(face) => Ok(face),
         Err(why) => Err(Failure::Conflict(why)),
     }
+}
+
+/// The face that a body means, for somebody who is there.
+async fn face_for(
+    state: &ApiState,
+    identity: &Identity,
+    id: PersonId,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<EnrolledFace, Failure> {
+    let photo = read(body, Photo::read)?;
+    if with_people(state, move |people| people.get(id)).await?.is_none() {
+        return Err(unknown());
+    }
+    see(state, identity, photo).await
 }
 
 /// What a body says, unless something is wrong with it.
@@ -275,12 +303,17 @@ fn wrong(message: &str, kind: &'static str) -> Complaint {
     (message.to_owned(), kind)
 }
 
-fn row(person: &Person, faces: usize) -> Value {
-    json!({
+fn one_row(people: &People, id: PersonId) -> Result<Option<Value>, StoreError> {
+    people.get(id)?.map(|person| row(people, &person)).transpose()
+}
+
+fn row(people: &People, person: &Person) -> Result<Value, StoreError> {
+    let faces = people.count_faces(person.id)?;
+    Ok(json!({
         "id": person.id.to_string(), "name": person.name.to_string(), "enrolled": person.name.is_known(),
         "department": person.department, "is_vip": person.is_vip, "entity_type": person.entity_type,
         "faces": faces, "created_at": person.created_at, "last_seen_at": person.last_seen_at,
-    })
+    }))
 }
 
 fn unknown() -> Failure {

@@ -11,7 +11,7 @@ use super::register::remake;
 use crate::api::FaceSeer;
 use crate::config::Config;
 use crate::model::{
-    Captured, EnrolledFace, FaceFlaw, FaceLook, KnownFace, Person, PersonId, PersonName, UtcMillis,
+    Captured, EnrolledFace, EventId, FaceFlaw, FaceLook, KnownFace, Person, PersonId, PersonName, UtcMillis,
 };
 use crate::pixels::{Picture, RgbImage, View, draw_boxes, encode_rgb};
 use crate::recognise::{FaceReader, Gallery, portrait};
@@ -155,6 +155,21 @@ impl Enrolment {
         Ok(self.people.enrol(person, faces, UtcMillis::now())?)
     }
 
+    /// What an event's picture shows is not this person.
+    pub fn correct(
+        &mut self,
+        person: &Person,
+        picture: &[u8],
+        event: EventId,
+        which: Option<usize>,
+    ) -> Result<Result<(), Refusal>> {
+        let image = decode_image(picture)?;
+        Ok(match self.face_of(&image, which, format!("event:{event}"))? {
+            Ok(face) => Ok(self.people.refute(person.id, &face, UtcMillis::now())?),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
     /// Whom the faces of a picture resemble.
     pub fn gallery(&self) -> Result<Gallery> {
         Ok(Gallery::new(self.people.acquaintances(self.reader.embedder())?, self.known_score))
@@ -168,7 +183,7 @@ impl Enrolment {
             people.iter().find(|person| person.id == id).map_or_else(String::new, |p| p.name.to_string())
         };
         let enrolled = |record: &&FaceRecord| {
-            people.iter().any(|person| person.id == record.person && person.name.is_known())
+            !record.refutes && people.iter().any(|person| person.id == record.person && person.name.is_known())
         };
         let faces: Vec<&FaceRecord> = faces.iter().filter(enrolled).collect();
         let mut complaints = Vec::new();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueHint};
 
+use crate::model::EventId;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct EnrollArgs {
     /// Who it is
@@ -60,6 +62,17 @@ pub(super) enum PeopleCommand {
     Delete {
         /// Name or id
         who: String,
+    },
+    /// Say that an event named the wrong person: who looks so is not taken for that person any more
+    Correct {
+        /// The event: `face.recognized`, or another one whose picture shows the face
+        event: EventId,
+        /// Who it is not: name or id
+        #[arg(long = "not", value_name = "WHO")]
+        not: String,
+        /// Where there are several faces: which one, from the left, from 1
+        #[arg(long, value_name = "N")]
+        face: Option<usize>,
     },
     /// Print attendance as CSV: time, camera, name, direction, department
     Attendance,

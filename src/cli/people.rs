@@ -13,7 +13,7 @@ use super::face_args::{EnrollArgs, FacesCheckArgs, PeopleArgs, PeopleCommand};
 use super::table::table;
 use crate::app::{Complaint, Enrolment, Refusal};
 use crate::config::Config;
-use crate::model::{EventType, Person, UtcMillis};
+use crate::model::{EventId, EventType, Person, UtcMillis};
 use crate::store::{EventFilter, NewPerson, People, Reader};
 
 const PHOTOS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
@@ -151,6 +151,14 @@ pub(super) fn people(args: &PeopleArgs) -> anyhow::Result<ExitCode> {
             people.delete(person.id)?;
             eprintln!("{who} is forgotten, with all faces; events that were told stay as they were");
         }
+        PeopleCommand::Correct { event, not, face } => {
+            let person = find(&people, not)?;
+            let picture = picture_of(&Reader::open(&config.data_dir)?, *event)?;
+            match Enrolment::open(&config)?.correct(&person, &picture, *event, *face)? {
+                Ok(()) => eprintln!("who is seen there is not {not}, and is not taken for {not} any more"),
+                Err(refusal) => bail!("the picture of the event: {refusal}"),
+            }
+        }
         PeopleCommand::Attendance => attendance(&Reader::open(&config.data_dir)?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -168,11 +176,15 @@ fn find(people: &People, who: &str) -> anyhow::Result<Person> {
     person.with_context(|| format!("there is nobody called {who}; `porchlight people list` lists all"))
 }
 
+fn picture_of(reader: &Reader, id: EventId) -> anyhow::Result<Vec<u8>> {
+    let event = reader.event(id)?.with_context(|| format!("there is no event {id}"))?;
+    reader.picture_of(&event)?.with_context(|| format!("the event {id} has no picture, or no longer"))
+}
+
 fn list(people: &People, json: bool) -> anyhow::Result<()> {
-    let faces = people.faces(None)?;
     let mut table = table(["name", "department", "vip", "type", "photos", "last seen", "id"]);
     for person in people.list()? {
-        let photos = faces.iter().filter(|face| face.person == person.id).count();
+        let photos = people.count_faces(person.id)?;
         if json {
             println!(
                 "{}",

@@ -83,6 +83,8 @@ pub struct Acquaintance {
     pub person: Arc<Person>,
     /// What it looks like; at least one face.
     pub faces: Vec<KnownFace>,
+    /// Faces that were taken for this person's and are somebody else's.
+    pub others: Vec<Embedding>,
 }
 
 /// A face to keep.

@@ -17,6 +17,10 @@ const STRANGER_BELOW_OF_CAMERA: f32 = 0.55;
 /// the same person's visits start at 0.87.
 const SAME_STRANGER: f32 = 0.70;
 
+/// Somebody enrolled is named from `known_score` on (0.60: above all that strangers reach with two faces, 0.55, below what two faces of
+/// the same person start at, 0.62), and only if nobody else resembles the visitor by nearly as much.
+pub(super) const MARGIN: f32 = 0.08;
+
 /// All acquaintances of one network, ready to be compared.
 #[derive(Debug, Clone)]
 pub struct Gallery {
@@ -30,6 +34,7 @@ struct Entry {
     person: Arc<Person>,
     faces: Vec<Embedding>,
     mean: Embedding,
+    others: Vec<Embedding>,
     stranger_below: f32,
 }
 
@@ -38,7 +43,7 @@ struct Entry {
 pub struct Ranking {
     /// The best, and how much, -1..1.
     pub best: Option<(Arc<Person>, f32)>,
-    /// How much the second best; -1 if there is none.
+    /// How much the second best, or somebody who was taken for the best before and is not; -1 if there is none.
     pub second: f32,
     /// How far the resemblance to anybody lies above what a stranger may have; below 0 it is a stranger's.
     pub above_stranger: f32,
@@ -71,22 +76,27 @@ impl Gallery {
         self.enrolled.is_empty()
     }
 
-    /// Whom among the enrolled a face resembles.
+    /// Whom among the enrolled a face resembles. Not those whom somebody said it is not.
     #[must_use]
     pub fn rank(&self, face: &Embedding) -> Ranking {
         let mut ranking = Ranking { best: None, second: -1.0, above_stranger: -2.0 };
+        let mut other = -1.0;
         for entry in &self.enrolled {
-            let score = entry.score(face);
+            let (score, of_other) = (entry.score(face), best_of(&entry.others, face));
+            if of_other >= score + MARGIN {
+                continue;
+            }
             ranking.above_stranger = ranking.above_stranger.max(score - entry.stranger_below);
             match &ranking.best {
                 Some((_, best)) if *best >= score => ranking.second = ranking.second.max(score),
-                Some((_, best)) => {
-                    ranking.second = *best;
+                better => {
+                    ranking.second = better.as_ref().map_or(-1.0, |(_, best)| *best);
                     ranking.best = Some((Arc::clone(&entry.person), score));
+                    other = of_other;
                 }
-                None => ranking.best = Some((Arc::clone(&entry.person), score)),
             }
         }
+        ranking.second = ranking.second.max(other);
         ranking
     }
 
@@ -112,18 +122,21 @@ impl Gallery {
 }
 
 impl Entry {
-    fn new(Acquaintance { person, faces }: Acquaintance) -> Option<Self> {
+    fn new(Acquaintance { person, faces, others }: Acquaintance) -> Option<Self> {
         let mean = Embedding::mean(faces.iter().map(|face| (&face.embedding, 1.0)))?;
         let of_photos = faces.iter().any(|face: &KnownFace| face.eye_distance >= PHOTO_EYE_DISTANCE);
         let stranger_below = if of_photos { STRANGER_BELOW_OF_PHOTOS } else { STRANGER_BELOW_OF_CAMERA };
         let faces = faces.into_iter().map(|face| face.embedding).collect();
-        Some(Self { person, faces, mean, stranger_below })
+        Some(Self { person, faces, mean, others, stranger_below })
     }
 
     /// Between the best photo and all of them together: one photo may show what the others do not (glasses, a beard), and one may be
     /// bad.
     fn score(&self, face: &Embedding) -> f32 {
-        let best = self.faces.iter().map(|known| known.similarity(face)).fold(-1.0, f32::max);
-        f32::midpoint(best, self.mean.similarity(face))
+        f32::midpoint(best_of(&self.faces, face), self.mean.similarity(face))
     }
+}
+
+fn best_of(faces: &[Embedding], face: &Embedding) -> f32 {
+    faces.iter().map(|known| known.similarity(face)).fold(-1.0, f32::max)
 }

@@ -18,12 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::gallery::{Gallery, Ranking};
+use super::gallery::{Gallery, MARGIN, Ranking};
 use crate::model::{Embedding, FaceFlaw, FaceLook, Match, Person, Recognition, RecognitionStatus};
 
-/// Somebody enrolled is named from `known_score` on (0.60: above all that strangers reach with two faces, 0.55, below what two faces of
-/// the same person start at, 0.62), and only if nobody else resembles the visitor by nearly as much.
-const MARGIN: f32 = 0.08;
 /// A single face names somebody if it resembles by so much more: strangers reach 0.60 with one.
 const SINGLE_FACE: f32 = 0.10;
 /// Who has been named stays so until the resemblance falls this far below `known_score`, and who was called a stranger until it

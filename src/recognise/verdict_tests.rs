@@ -46,7 +46,13 @@ fn enrolled(name: &str, direction: usize, eye_distance: f32) -> Acquaintance {
         last_seen_at: None,
     };
     let embedding = Embedding::new(values).expect("a direction");
-    Acquaintance { person: Arc::new(person), faces: vec![KnownFace { embedding, eye_distance }] }
+    Acquaintance { person: Arc::new(person), faces: vec![KnownFace { embedding, eye_distance }], others: vec![] }
+}
+
+/// John, of whom somebody said that another one is not he.
+fn corrected(other: Embedding) -> Gallery {
+    let john = Acquaintance { others: vec![other], ..enrolled("John", JOHN, 80.0) };
+    Gallery::new(vec![john, enrolled("Anna", ANNA, 80.0)], 0.6)
 }
 
 fn gallery(eye_distance: f32) -> Gallery {
@@ -203,4 +209,18 @@ fn a_stranger_who_comes_back_is_the_same_and_nobody_else() {
         ranking.best.is_some_and(|(person, _)| person.name.is_known()),
         "strangers are not candidates for a name"
     );
+}
+
+#[test]
+fn who_was_taken_for_john_once_is_never_again_and_john_stays_john() {
+    let wrong = face(0.72, 0.1, 5);
+    assert_eq!(visit(&gallery(80.0), 200, &vec![Ok(wrong.clone()); 5]).last().map(String::as_str), Some("known John"));
+    let corrected = corrected(wrong.clone());
+    let again = visit(&corrected, 200, &vec![Ok(face(0.70, 0.1, 5)); 5]);
+    assert!(again.iter().all(|said| !said.starts_with("known")), "{again:?}");
+    assert_eq!(again.last().map(String::as_str), Some("stranger"));
+    let john = visit(&corrected, 200, &vec![Ok(face(0.9, 0.1, 7)); 5]);
+    assert_eq!(john.last().map(String::as_str), Some("known John"));
+    let between = visit(&corrected, 200, &vec![Ok(face(0.9, 0.1, 5)); 5]);
+    assert_eq!(between.last().map(String::as_str), Some("resembles_several"), "it may be either");
 }

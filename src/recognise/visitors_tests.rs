@@ -57,7 +57,7 @@ fn john() -> Gallery {
     let mut values = vec![0.0; 16];
     values[0] = 1.0;
     let face = KnownFace { embedding: Embedding::new(values).expect("a direction"), eye_distance: 80.0 };
-    Gallery::new(vec![Acquaintance { person: Arc::new(person), faces: vec![face] }], 0.6)
+    Gallery::new(vec![Acquaintance { person: Arc::new(person), faces: vec![face], others: vec![] }], 0.6)
 }
 
 fn portrait(look: &FaceLook) -> Portrait {

@@ -44,6 +44,8 @@ pub struct FaceRecord {
     pub person: PersonId,
     /// What it is.
     pub face: EnrolledFace,
+    /// Somebody said that this is not the person.
+    pub refutes: bool,
     /// Since when.
     pub created_at: UtcMillis,
 }
@@ -103,7 +105,7 @@ impl People {
 
     /// All kept faces, or one person's, oldest first.
     pub fn faces(&self, of: Option<PersonId>) -> Result<Vec<FaceRecord>, StoreError> {
-        let sql = "SELECT id, person_id, source, picture, eye_distance, sharpness, embedder, embedding, created_at \
+        let sql = "SELECT id, person_id, source, picture, eye_distance, sharpness, embedder, embedding, created_at, refutes \
                    FROM person_face WHERE ?1 IS NULL OR person_id = ?1 ORDER BY id";
         let connection = self.lock();
         let mut statement = connection.prepare_cached(sql)?;
@@ -112,20 +114,34 @@ impl People {
         Ok(faces)
     }
 
+    /// How many faces of somebody are kept, without those that are not of that person.
+    pub fn count_faces(&self, of: PersonId) -> Result<usize, StoreError> {
+        let sql = "SELECT count(*) FROM person_face WHERE person_id = ?1 AND NOT refutes";
+        let of = of.uuid().into_bytes();
+        Ok(self.lock().prepare_cached(sql)?.query_row([of], |row| row.get(0))?)
+    }
+
     /// Everybody with the faces that this model has seen: what a gallery is made of.
     pub fn acquaintances(&self, embedder: &str) -> Result<Vec<Acquaintance>, StoreError> {
-        let mut faces: BTreeMap<PersonId, Vec<KnownFace>> = BTreeMap::new();
-        for record in self.faces(None)? {
-            if record.face.embedder == embedder {
-                faces.entry(record.person).or_default().push(record.face.face);
+        let people = self.list()?.into_iter();
+        let nobody = |person| Acquaintance { person: Arc::new(person), faces: Vec::new(), others: Vec::new() };
+        let mut known: BTreeMap<PersonId, Acquaintance> =
+            people.map(|person| (person.id, nobody(person))).collect();
+        let sql = "SELECT person_id, eye_distance, embedding, refutes FROM person_face WHERE embedder = ?1";
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([embedder])?;
+        while let Some(row) = rows.next()? {
+            let embedding = embedding(row, 2)?;
+            match known.get_mut(&rows::id(row, 0)?) {
+                Some(whose) if row.get(3)? => whose.others.push(embedding),
+                Some(whose) => {
+                    whose.faces.push(KnownFace { embedding, eye_distance: row.get::<_, f64>(1)? as f32 });
+                }
+                None => {}
             }
         }
-        let people = self.list()?.into_iter();
-        let known = people.filter_map(|person| {
-            let faces = faces.remove(&person.id)?;
-            Some(Acquaintance { person: Arc::new(person), faces })
-        });
-        Ok(known.collect())
+        Ok(known.into_values().filter(|acquaintance| !acquaintance.faces.is_empty()).collect())
     }
 
     /// Keeps faces of somebody, who is made if nobody has that name.
@@ -145,7 +161,7 @@ impl People {
                 transaction.execute(sql, params![id.uuid().into_bytes(), new.name, now.0])?;
             }
             describe(transaction, id, new, now)?;
-            faces.iter().try_for_each(|face| keep(transaction, id, face, now))?;
+            faces.iter().try_for_each(|face| keep(transaction, id, face, false, now))?;
             read(transaction, id)
         })
     }
@@ -164,14 +180,19 @@ impl People {
             transaction.execute(sql, params![id.uuid().into_bytes(), now.0])?;
             let sql = "INSERT OR REPLACE INTO stranger_number (id, last) SELECT 1, number FROM person WHERE id = ?1";
             transaction.execute(sql, [id.uuid().into_bytes()])?;
-            faces.iter().try_for_each(|face| keep(transaction, id, face, now))?;
+            faces.iter().try_for_each(|face| keep(transaction, id, face, false, now))?;
             read(transaction, id)
         })
     }
 
     /// More faces of somebody.
     pub fn add_faces(&self, id: PersonId, faces: &[EnrolledFace], now: UtcMillis) -> Result<(), StoreError> {
-        self.change(|transaction| faces.iter().try_for_each(|face| keep(transaction, id, face, now)))
+        self.change(|transaction| faces.iter().try_for_each(|face| keep(transaction, id, face, false, now)))
+    }
+
+    /// This is somebody else: a visitor who looks so is not taken for that person any more. Until the same event's face is enrolled.
+    pub fn refute(&self, id: PersonId, face: &EnrolledFace, now: UtcMillis) -> Result<(), StoreError> {
+        self.change(|transaction| keep(transaction, id, face, true, now))
     }
 
     /// Somebody was seen. No change of the gallery, but strangers who come back are remembered for longer.
@@ -279,10 +300,6 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
 }
 
 fn face(row: &Row<'_>) -> rusqlite::Result<FaceRecord> {
-    let bytes: Vec<u8> = row.get(7)?;
-    let values = bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
-    let wrong = || rusqlite::Error::InvalidColumnType(7, "embedding".to_owned(), rusqlite::types::Type::Blob);
-    let embedding = Embedding::new(values.collect()).ok_or_else(wrong)?;
     let picture: Vec<u8> = row.get(3)?;
     Ok(FaceRecord {
         id: row.get(0)?,
@@ -290,12 +307,21 @@ fn face(row: &Row<'_>) -> rusqlite::Result<FaceRecord> {
         face: EnrolledFace {
             source: row.get(2)?,
             picture: picture.into(),
-            face: KnownFace { embedding, eye_distance: row.get::<_, f64>(4)? as f32 },
+            face: KnownFace { embedding: embedding(row, 7)?, eye_distance: row.get::<_, f64>(4)? as f32 },
             sharpness: row.get::<_, f64>(5)? as f32,
             embedder: row.get(6)?,
         },
+        refutes: row.get(9)?,
         created_at: UtcMillis(row.get(8)?),
     })
+}
+
+fn embedding(row: &Row<'_>, column: usize) -> rusqlite::Result<Embedding> {
+    let bytes: Vec<u8> = row.get(column)?;
+    let values = bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+    let wrong =
+        || rusqlite::Error::InvalidColumnType(column, "embedding".to_owned(), rusqlite::types::Type::Blob);
+    Embedding::new(values.collect()).ok_or_else(wrong)
 }
 
 fn read(transaction: &Transaction<'_>, id: PersonId) -> rusqlite::Result<Person> {
@@ -317,14 +343,20 @@ fn describe(
     Ok(())
 }
 
+/// What was said before of the same event's face was wrong.
 fn keep(
     transaction: &Transaction<'_>,
     id: PersonId,
     face: &EnrolledFace,
+    refutes: bool,
     now: UtcMillis,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO person_face (person_id, source, picture, eye_distance, sharpness, embedder, embedding, created_at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "DELETE FROM person_face WHERE person_id = ?1 AND source = ?2 AND source LIKE 'event:%' AND refutes <> ?3";
+    transaction.prepare_cached(sql)?.execute(params![id.uuid().into_bytes(), face.source, refutes])?;
+    let sql = "UPDATE person SET updated_at = max(?2, updated_at + 1) WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute(params![id.uuid().into_bytes(), now.0])?;
+    let sql = "INSERT INTO person_face (person_id, source, picture, eye_distance, sharpness, embedder, embedding, created_at, refutes) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     transaction.prepare_cached(sql)?.execute(params![
         id.uuid().into_bytes(),
         face.source,
@@ -334,6 +366,7 @@ fn keep(
         face.embedder,
         bytes_of(&face.face.embedding),
         now.0,
+        refutes,
     ])?;
     Ok(())
 }

@@ -176,7 +176,7 @@ CREATE TABLE person (
   CHECK ((name IS NULL) = (number IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
--- What they look like. The picture is kept so that another network can look at it.
+-- What they look like, and who was taken for them and is somebody else. The picture is kept so that another network can look at it.
 CREATE TABLE person_face (
   id           INTEGER PRIMARY KEY NOT NULL,
   person_id    BLOB    NOT NULL REFERENCES person (id) ON DELETE CASCADE,
@@ -186,6 +186,7 @@ CREATE TABLE person_face (
   sharpness    REAL    NOT NULL,
   embedder     TEXT    NOT NULL,  -- the model that made ...
   embedding    BLOB    NOT NULL,  -- ... these 32-bit floats, little endian
+  refutes      INTEGER NOT NULL,  -- 1: somebody said that this is not the person
   created_at   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX person_face_person ON person_face (person_id);

@@ -35,7 +35,7 @@ pub(super) fn need(method: &Method, pattern: Option<&str>) -> Need {
         // Of everybody's messages at once.
         "/api/v1/webhooks/stats" | "/api/v1/webhooks/dead-letter/replay" => (usual, true),
         "/api/v1/webhooks/dead-letter" if !looks => (usual, true),
-        "/api/v1/people" | "/api/v1/people/{id}" | "/api/v1/people/{id}/faces" => (usual, true),
+        path if path.starts_with("/api/v1/people") => (usual, true),
         "/api/v1/tokens" | "/api/v1/tokens/{id}" => (Scope::Admin, true),
         "/api/v1/webhooks/{id}/secret" if looks => (Scope::Admin, false),
         "/api/v1/events" if !looks => (Scope::Ingest, false),

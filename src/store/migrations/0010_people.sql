@@ -20,6 +20,7 @@ CREATE TABLE person_face (
   sharpness    REAL    NOT NULL,
   embedder     TEXT    NOT NULL,
   embedding    BLOB    NOT NULL,
+  refutes      INTEGER NOT NULL,
   created_at   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX person_face_person ON person_face (person_id);
