@@ -22,7 +22,7 @@ use super::eyes::Eyes;
 use super::watch::watch_camera;
 use crate::config::{CameraConfig, Config, FaceMode};
 use crate::detect::{Examiner, Inbox, Slot, WhenFull};
-use crate::events::EventBuilder;
+use crate::events::{EventBuilder, Habits};
 use crate::live::Live;
 use crate::model::{
     CameraSlug, CameraState, Captured, DwellMark, Event, Examination, Finding, Focus, Observation, Packet,
@@ -69,6 +69,8 @@ pub(crate) struct Wishes<'a> {
     pub(crate) live: &'a Live,
     /// The lengths of stay that are news.
     pub(crate) marks: watch::Receiver<Vec<DwellMark>>,
+    /// What cameras have usually seen so far, if events are to say how unusual they are.
+    pub(crate) habits: Option<Habits>,
 }
 
 impl Pipeline {
@@ -82,7 +84,7 @@ impl Pipeline {
         wishes: Wishes<'_>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
-        let Wishes { live, marks } = wishes;
+        let Wishes { live, marks, habits } = wishes;
         let mut pipeline = Self {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
             threads: Vec::new(),
@@ -93,7 +95,7 @@ impl Pipeline {
         let (events_in, findings) = sync_channel::<Finding>(FINDINGS);
         let (analyse_in, leads) = Leads::channel(when_full == WhenFull::NewestWins, Arc::clone(telemetry));
 
-        let events = Events { builder: EventBuilder::new(config), telemetry: Arc::clone(telemetry) };
+        let events = Events { builder: EventBuilder::new(config, habits), telemetry: Arc::clone(telemetry) };
         pipeline.spawn("events", None, move || events.run(findings, sink))?;
 
         analyst.watch(cameras.iter().map(|camera| &camera.config));

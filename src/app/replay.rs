@@ -63,7 +63,7 @@ impl Replay {
         let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
         let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);
         let (when_full, telemetry) = (WhenFull::Wait, &self.telemetry);
-        let wishes = Wishes { live: &nobody, marks };
+        let wishes = Wishes { live: &nobody, marks, habits: None };
         let pipeline = Pipeline::start(config, cameras, when_full, eyes, telemetry, wishes, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);

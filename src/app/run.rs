@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,11 +20,11 @@ use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
-use crate::events::close_interrupted;
+use crate::events::{Habits, close_interrupted};
 use crate::live::Live;
-use crate::model::{Event, Label, Picture};
+use crate::model::{CameraSlug, Event, Habit, Label, Picture};
 use crate::publish::Publisher;
-use crate::store::{People, Reader, Store, StoreThread, Tokens};
+use crate::store::{HabitBook, People, Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
 use crate::webhooks::Manager;
 
@@ -93,8 +94,10 @@ async fn supervise(config: &Config) -> Result<()> {
     services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
-    let wishes = Wishes { live: &live, marks: publisher.dwell_marks() };
-    let sink = publish_with(publisher);
+    let (time_zone, book) = (TimeZone::system(), HabitBook::open(&config.data_dir)?);
+    let habits = Some(Habits::new(time_zone.clone(), book.read()?));
+    let wishes = Wishes { live: &live, marks: publisher.dwell_marks(), habits };
+    let sink = publish_with(publisher, book, time_zone);
     let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, eyes, &telemetry, wishes, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
@@ -164,11 +167,16 @@ fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput
 /// Blocks the events thread until the state is on the disk: from here on nothing is lost.
 fn publish_with(
     publisher: Publisher,
+    mut book: HabitBook,
+    time_zone: TimeZone,
 ) -> impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static {
     move |event, picture| {
         let id = event.id;
         match publisher.publish_blocking(event, picture) {
             Ok(receipt) => {
+                if let Some(habit) = habit_of(&receipt.event, &time_zone) {
+                    book.note(habit);
+                }
                 let Event { camera, state, label, description, .. } = receipt.event;
                 let (camera, state) = (camera.map(|camera| camera.id), state.as_str());
                 // What is told of a face may say whose it is.
@@ -182,6 +190,13 @@ fn publish_with(
             }
         }
     }
+}
+
+/// The count that an event adds to, if it begins and how unusual it is was asked.
+fn habit_of(event: &Event, time_zone: &TimeZone) -> Option<Habit> {
+    let _judged = event.anomaly.as_ref().filter(|_| event.seq == 1)?;
+    let camera = CameraSlug::parse(&event.camera.as_ref()?.id).ok()?;
+    Some(Habit::once(camera, event.label?, event.occurred_at, time_zone))
 }
 
 async fn service<E: Into<anyhow::Error>>(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::faces::FaceEvents;
+use super::habits::Habits;
 use super::{describe, faces};
 use crate::config::Config;
 use crate::model::{
@@ -24,16 +25,19 @@ pub struct EventBuilder {
     stale_after_s: u32,
     open: HashMap<TrackId, Event>,
     faces: FaceEvents,
+    /// `None`: nobody asks how unusual something is.
+    habits: Option<Habits>,
 }
 
 impl EventBuilder {
     /// No open events.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, habits: Option<Habits>) -> Self {
         Self {
             stale_after_s: config.events.stale_after_s,
             open: HashMap::new(),
             faces: FaceEvents::new(config),
+            habits,
         }
     }
 
@@ -82,8 +86,9 @@ impl EventBuilder {
         Some((event, picture))
     }
 
-    fn start(&self, update: &TrackUpdate<BestShot>) -> Event {
+    fn start(&mut self, update: &TrackUpdate<BestShot>) -> Event {
         let track = &update.track;
+        let habits = self.habits.as_mut();
         Event {
             customer: update.camera.customer.clone(),
             camera: Some(CameraRef::from(&*update.camera)),
@@ -91,6 +96,7 @@ impl EventBuilder {
             label: Some(track.label),
             start_time: Some(track.first_seen.utc),
             stale_after_s: Some(self.stale_after_s),
+            anomaly: habits.map(|habits| habits.judge(&update.camera.slug, track.label, update.at.utc)),
             ..Event::new(EventType::OBJECT_DETECTED, update.at.utc)
         }
     }
@@ -222,7 +228,7 @@ mod tests {
     }
 
     fn builder() -> EventBuilder {
-        EventBuilder::new(&Config::parse("").expect("the defaults"))
+        EventBuilder::new(&Config::parse("").expect("the defaults"), None)
     }
 
     #[test]
@@ -307,6 +313,18 @@ mod tests {
         let ended = Finding::Track(update(TrackChange::Ended, 5, false), Some(known.clone()));
         let (end, _) = builder.tell(&ended).pop().expect("an end");
         assert_eq!((end.seq, end.recognition), (3, Some(known)));
+    }
+
+    #[test]
+    fn s1_20_an_event_says_how_unusual_it_is_if_somebody_counts() {
+        let start = update(TrackChange::Started, 1, true);
+        assert_eq!(builder().update(&start, None).expect("a start").0.anomaly, None);
+        let habits = Habits::new(jiff::tz::TimeZone::UTC, Vec::new());
+        let mut counting = EventBuilder::new(&Config::parse("").expect("the defaults"), Some(habits));
+        let anomaly = counting.update(&start, None).expect("a start").0.anomaly.expect("judged");
+        assert!(anomaly.reason.starts_with("too early to tell"), "{anomaly:?}");
+        let (end, _) = counting.update(&update(TrackChange::Ended, 5, false), None).expect("an end");
+        assert_eq!(end.anomaly, Some(anomaly), "said at the start, and kept");
     }
 
     #[test]

@@ -5,5 +5,7 @@
 mod builder;
 mod describe;
 mod faces;
+mod habits;
 
 pub use builder::{EventBuilder, Told, close_interrupted};
+pub use habits::Habits;

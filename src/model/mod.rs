@@ -15,6 +15,7 @@ mod event_type;
 mod face;
 mod frame;
 mod geometry;
+pub mod habit;
 mod ids;
 mod label;
 mod person;
@@ -36,6 +37,7 @@ pub use event_type::EventType;
 pub use face::{Embedding, Face, FaceFlaw, FaceLook, FaceQuality};
 pub use frame::{Codec, Frame, FrameError, Packet};
 pub use geometry::{Line, Polygon, Rect};
+pub use habit::Habit;
 pub use ids::{CameraSlug, DeliveryId, EventId, PersonId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
 pub use person::{

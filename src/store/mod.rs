@@ -1,7 +1,7 @@
 //! What must survive: events with their pictures, and the outbox of messages with what became of each.
 //!
 //! One thread, `store`, owns the one connection that writes ([`writer`]); only tokens and people, which are also made from the
-//! command line, are written beside it ([`Tokens`], [`People`]). Others send it commands over a bounded channel that
+//! command line, and counts are written beside it ([`Tokens`], [`People`], [`HabitBook`]). Others send it commands over a bounded channel that
 //! blocks when it is full, and are answered after the commit. Whatever is queued is committed together, because on an SD card
 //! the price of a commit is its fsync, not its rows. Readers have connections of their own ([`Reader`], and the queue inside
 //! [`StoreHandle`]), so a slow card delays nobody who only looks.
@@ -24,6 +24,7 @@ mod command;
 mod commit;
 mod database;
 mod error;
+mod habits;
 mod handle;
 mod outbox;
 mod people;
@@ -45,6 +46,7 @@ mod tests;
 
 pub use commit::Receipt;
 pub use error::StoreError;
+pub use habits::HabitBook;
 pub use handle::{Store, StoreHandle, StoreThread};
 pub use outbox::{DeadLetterFilter, DeliveryFilter};
 pub use people::{FaceRecord, NewPerson, People};

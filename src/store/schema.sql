@@ -196,3 +196,13 @@ CREATE TABLE stranger_number (
   id   INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
   last INTEGER NOT NULL
 ) STRICT;
+
+-- What cameras usually see: how often something of a kind was there in an hour of the week. What is newer counts for more.
+CREATE TABLE habit (
+  camera TEXT    NOT NULL,    -- slug
+  label  TEXT    NOT NULL,    -- home class
+  hour   INTEGER NOT NULL,    -- from Monday, 00:00, by the clock on the wall
+  weight REAL    NOT NULL,    -- sum of 2^(time in half-lives since 2020) of each that was seen
+  since  INTEGER NOT NULL,    -- of the first
+  PRIMARY KEY (camera, label, hour)
+) STRICT, WITHOUT ROWID;
