@@ -114,7 +114,7 @@ pub(super) struct FacesArgs {
     /// Write the pictures with boxes and landmarks drawn here
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) draw: Option<PathBuf>,
-    /// Settings to use [default: the built-in ones]
+    /// Settings to use, and whose people are looked for [default: the built-in ones, and nobody]
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
 }
