@@ -183,7 +183,8 @@ impl Enrolment {
             people.iter().find(|person| person.id == id).map_or_else(String::new, |p| p.name.to_string())
         };
         let enrolled = |record: &&FaceRecord| {
-            !record.refutes && people.iter().any(|person| person.id == record.person && person.name.is_known())
+            !record.refutes
+                && people.iter().any(|person| person.id == record.person && person.name.is_known())
         };
         let faces: Vec<&FaceRecord> = faces.iter().filter(enrolled).collect();
         let mut complaints = Vec::new();

@@ -106,7 +106,11 @@ impl Register {
             created_at: at,
             last_seen_at: Some(at),
         });
-        self.strangers.push(Acquaintance { person: Arc::clone(&person), faces: vec![face.face], others: Vec::new() });
+        self.strangers.push(Acquaintance {
+            person: Arc::clone(&person),
+            faces: vec![face.face],
+            others: Vec::new(),
+        });
         (self.stamp, self.checked) = (None, None);
         Ok(person)
     }

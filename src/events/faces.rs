@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::builder::{Told, thumbnail};
 use crate::config::{Attendance, Config};
 use crate::model::{
-    CameraRef, CameraSlug, Event, EventId, EventState, EventType, Label, Person, PersonId, Picture,
-    TrackId, UtcMillis, VisitorChange, VisitorNews,
+    CameraRef, CameraSlug, Event, EventId, EventState, EventType, Label, Person, PersonId, Picture, TrackId,
+    UtcMillis, VisitorChange, VisitorNews,
 };
 
 /// What recognition is called where receivers ask for its source.

@@ -138,9 +138,15 @@ mod tests {
     fn s1_20_at_first_nothing_is_claimed_and_that_is_said() {
         let mut habits = habits(vec![]);
         let first = habits.judge(&camera(), Label::Person, SUNDAY);
-        assert_eq!((first.score, first.reason.as_str()), (0, "too early to tell: this camera has been watched for 0 of 14 days"));
+        assert_eq!(
+            (first.score, first.reason.as_str()),
+            (0, "too early to tell: this camera has been watched for 0 of 14 days")
+        );
         let later = habits.judge(&camera(), Label::Person, at(0, 13 * 24 + 5));
-        assert_eq!((later.score, later.reason.as_str()), (0, "too early to tell: this camera has been watched for 13 of 14 days"));
+        assert_eq!(
+            (later.score, later.reason.as_str()),
+            (0, "too early to tell: this camera has been watched for 13 of 14 days")
+        );
         assert!(habits.judge(&camera(), Label::Person, at(2, 1)).score > 0);
     }
 
@@ -152,7 +158,10 @@ mod tests {
         let vehicle = habits.judge(&camera(), Label::Vehicle, at(12, 0));
         assert!((50..=70).contains(&usual.score), "half of once an hour: {usual:?}");
         assert_eq!(usual.reason, "people are seen here now and then on Sunday mornings");
-        assert_eq!((odd.score, odd.reason.as_str()), (100, "people were not seen here around this time on Monday nights before"));
+        assert_eq!(
+            (odd.score, odd.reason.as_str()),
+            (100, "people were not seen here around this time on Monday nights before")
+        );
         assert_eq!(vehicle.score, 100, "of another kind");
         let busy = {
             for week in 0..12 {
@@ -180,8 +189,13 @@ mod tests {
     #[test]
     fn s1_20_what_does_not_happen_any_more_becomes_unusual() {
         let mut habits = churchgoer(12);
-        let scores: Vec<u8> =
-            [12, 20, 40].map(|week| habits.score(&Habit::once(camera(), Label::Person, at(week, 0), &habits.time_zone), at(week, 0)).score).into();
+        let scores: Vec<u8> = [12, 20, 40]
+            .map(|week| {
+                habits
+                    .score(&Habit::once(camera(), Label::Person, at(week, 0), &habits.time_zone), at(week, 0))
+                    .score
+            })
+            .into();
         assert!(scores[0] < scores[1] && scores[1] < scores[2], "{scores:?}");
         assert!(scores[2] > 95, "{scores:?}");
         habits.judge(&camera(), Label::Person, at(40, 0));

@@ -46,7 +46,11 @@ fn enrolled(name: &str, direction: usize, eye_distance: f32) -> Acquaintance {
         last_seen_at: None,
     };
     let embedding = Embedding::new(values).expect("a direction");
-    Acquaintance { person: Arc::new(person), faces: vec![KnownFace { embedding, eye_distance }], others: vec![] }
+    Acquaintance {
+        person: Arc::new(person),
+        faces: vec![KnownFace { embedding, eye_distance }],
+        others: vec![],
+    }
 }
 
 /// John, of whom somebody said that another one is not he.
@@ -214,7 +218,10 @@ fn a_stranger_who_comes_back_is_the_same_and_nobody_else() {
 #[test]
 fn who_was_taken_for_john_once_is_never_again_and_john_stays_john() {
     let wrong = face(0.72, 0.1, 5);
-    assert_eq!(visit(&gallery(80.0), 200, &vec![Ok(wrong.clone()); 5]).last().map(String::as_str), Some("known John"));
+    assert_eq!(
+        visit(&gallery(80.0), 200, &vec![Ok(wrong.clone()); 5]).last().map(String::as_str),
+        Some("known John")
+    );
     let corrected = corrected(wrong.clone());
     let again = visit(&corrected, 200, &vec![Ok(face(0.70, 0.1, 5)); 5]);
     assert!(again.iter().all(|said| !said.starts_with("known")), "{again:?}");

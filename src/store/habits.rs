@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn counts_add_up_over_two_starts() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        database::open_writer(&folder.path().join(database::FILE_NAME), Durability::Strict).expect("a new database");
+        database::open_writer(&folder.path().join(database::FILE_NAME), Durability::Strict)
+            .expect("a new database");
         let first = UtcMillis(1_795_326_246_000);
         let seen = |at| {
             let camera = CameraSlug::parse("door").expect("a slug");

@@ -124,7 +124,8 @@ impl People {
     /// Everybody with the faces that this model has seen: what a gallery is made of.
     pub fn acquaintances(&self, embedder: &str) -> Result<Vec<Acquaintance>, StoreError> {
         let people = self.list()?.into_iter();
-        let nobody = |person| Acquaintance { person: Arc::new(person), faces: Vec::new(), others: Vec::new() };
+        let nobody =
+            |person| Acquaintance { person: Arc::new(person), faces: Vec::new(), others: Vec::new() };
         let mut known: BTreeMap<PersonId, Acquaintance> =
             people.map(|person| (person.id, nobody(person))).collect();
         let sql = "SELECT person_id, eye_distance, embedding, refutes FROM person_face WHERE embedder = ?1";

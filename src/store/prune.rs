@@ -152,7 +152,11 @@ impl Walk {
 }
 
 /// Those who were not seen for that long, with their faces.
-pub(super) fn forget_strangers(connection: &Connection, keep: Duration, now: UtcMillis) -> rusqlite::Result<usize> {
+pub(super) fn forget_strangers(
+    connection: &Connection,
+    keep: Duration,
+    now: UtcMillis,
+) -> rusqlite::Result<usize> {
     let before = now.0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
     let sql = "DELETE FROM person WHERE number IS NOT NULL AND coalesce(last_seen_at, created_at) < ?1";
     connection.prepare_cached(sql)?.execute([before])

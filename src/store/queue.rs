@@ -9,7 +9,8 @@ use super::rows;
 use super::signals::Signals;
 use crate::config;
 use crate::model::{
-    Attempt, DeadLetter, DeliveryId, DeliveryStatus, Event, EventId, GiveUp, PlannedDelivery, UtcMillis, WebhookId,
+    Attempt, DeadLetter, DeliveryId, DeliveryStatus, Event, EventId, GiveUp, PlannedDelivery, UtcMillis,
+    WebhookId,
 };
 
 /// What follows from a request.
@@ -198,7 +199,8 @@ pub(super) fn retract(
                    WHERE e.type = 'alert.triggered' AND e.id >= substr(?1, 1, 6) \
                      AND json_extract(t.body, '$.data.event.id') = ?2)";
     let mut statement = connection.prepare_cached(sql)?;
-    let row = |row: &rusqlite::Row<'_>| Ok((rows::id(row, 0)?, row.get::<_, String>(1)?, row.get::<_, u64>(2)?));
+    let row =
+        |row: &rusqlite::Row<'_>| Ok((rows::id(row, 0)?, row.get::<_, String>(1)?, row.get::<_, u64>(2)?));
     let found = statement.query_map(params![wrong.uuid().into_bytes(), wrong.to_string()], row)?;
     let found: Vec<(DeliveryId, String, u64)> = found.collect::<rusqlite::Result<_>>()?;
     let mut webhooks = Vec::new();

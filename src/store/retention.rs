@@ -130,7 +130,10 @@ mod tests {
         let piece = [face(10), event(9, false), face(8), face(6)];
         let cut = pictures(&piece, &limits(), 60, NOW);
         assert_eq!(cut, Cut { remove: vec![piece[0].id, piece[2].id], go_on: false });
-        assert!(pictures(&piece[..3], &limits(), 60, NOW).go_on, "the next one may be a face of that age, too");
+        assert!(
+            pictures(&piece[..3], &limits(), 60, NOW).go_on,
+            "the next one may be a face of that age, too"
+        );
     }
 
     #[test]

@@ -17,7 +17,14 @@ fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {
     }))
     .expect("an event");
     let (reply, answer) = oneshot::channel();
-    let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None, alerts: vec![], retracts: None }];
+    let new = vec![NewEvent {
+        event,
+        deliveries: vec![],
+        picture: None,
+        key: None,
+        alerts: vec![],
+        retracts: None,
+    }];
     (Command::Commit { new, reply }, answer)
 }
 

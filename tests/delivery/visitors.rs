@@ -35,7 +35,9 @@ fn listed(receiver: &Receiver, kind: &str) -> Value {
 
 /// An event of the type as it is, and when it arrived.
 fn plain(receiver: &Receiver, kind: &str) -> (Value, Instant) {
-    wait_for(receiver, kind, |request| Some((body(request), request.at)).filter(|(body, _)| body["type"] == kind))
+    wait_for(receiver, kind, |request| {
+        Some((body(request), request.at)).filter(|(body, _)| body["type"] == kind)
+    })
 }
 
 fn porchlight(program: &Program, arguments: &[&str]) {
@@ -83,7 +85,10 @@ fn s3_1_s3_2_s3_3_s3_4_a_face_is_told_of_first_as_a_strangers_then_by_name() {
     let recognized = listed(&facecv, "face_recognized");
     let face = &recognized["data"]["recognized_faces"][0];
     assert_eq!((&face["name"], &face["metadata"]["department"]), (&json!("Phone Man"), &json!("Sales")));
-    assert!(face["confidence"].as_f64() >= Some(0.6) && face["bbox"].as_array().unwrap().len() == 4, "{face}");
+    assert!(
+        face["confidence"].as_f64() >= Some(0.6) && face["bbox"].as_array().unwrap().len() == 4,
+        "{face}"
+    );
     assert_eq!(listed(&facecv, "attendance_recorded")["data"]["person"]["name"], "Phone Man");
     let (known, _) = plain(&raw, "face.recognized");
     assert_eq!(known["data"]["enriched_description"], "Phone Man arrived at Door");
@@ -126,7 +131,10 @@ fn an_alert_about_a_stranger_who_turns_out_to_be_known_is_not_sent_any_more() {
     ruled.publish(&known);
     let requests = receiver.wait_for(3);
     assert_eq!(body(&requests[2])["event"]["id"], json!(known.id));
-    assert_eq!(ruled.agent.delivery("ruled", DeliveryStatus::Failed).error_code.as_deref(), Some("retracted"));
+    assert_eq!(
+        ruled.agent.delivery("ruled", DeliveryStatus::Failed).error_code.as_deref(),
+        Some("retracted")
+    );
     let direct = DeliveryFilter { event: Some(alert.id), ..DeliveryFilter::default() };
     let direct = ruled.agent.reader.deliveries(&direct, 5).unwrap().items;
     assert_eq!((direct.len(), direct[0].status), (1, DeliveryStatus::Failed));
