@@ -128,12 +128,12 @@ impl Visitors {
             if rect.width() < narrow {
                 visitor.looks.reject(FaceFlaw::TooSmall);
             } else if captured.at >= visitor.due {
-                due.push((visitor.due, *track, upper_body(rect)));
+                due.push((visitor.due, visitor.looked, *track, upper_body(rect)));
             }
         }
-        // Who has waited longest comes first.
-        due.sort_by_key(|(since, ..)| *since);
-        for (_, track, area) in due.into_iter().take(MOST_AREAS) {
+        // Who has waited longest comes first; of those who came together, who was looked at less.
+        due.sort_by_key(|(since, looked, ..)| (*since, *looked));
+        for (_, _, track, area) in due.into_iter().take(MOST_AREAS) {
             if let Some(visitor) = self.visitors.iter_mut().find(|visitor| visitor.track == track) {
                 visitor.looked_at(captured.at);
             }
