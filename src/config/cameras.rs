@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use super::read::{customer, percent_decode, placeholder, title};
 use super::section::Section;
-use super::{CameraConfig, Credentials, Decode, FileSource, Motion, RtspSource, Source, Transport};
+use super::{
+    Attendance, CameraConfig, Credentials, Decode, FaceMode, FileSource, Motion, RtspSource, Source,
+    Transport,
+};
 use crate::model::{Camera, CameraSlug, Line, Polygon, SourceType};
 
 /// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
@@ -45,6 +48,19 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         privacy_masks: polygons(&section, "privacy_masks"),
         zones: shapes(section.section("zones"), POLYGON, Polygon::new),
         lines: shapes(section.section("lines"), LINE, line),
+        faces: section.choice(
+            "faces",
+            &[("off", FaceMode::Off), ("people", FaceMode::People), ("always", FaceMode::Always)],
+        ),
+        attendance: section.choice(
+            "attendance",
+            &[
+                ("seen", Attendance::Seen),
+                ("in", Attendance::In),
+                ("out", Attendance::Out),
+                ("off", Attendance::Off),
+            ],
+        ),
     };
     section.finish();
     camera
