@@ -70,6 +70,18 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	$(call step,5/5,Python: what the demo decides by)
 	$(PYTHON) -B -m unittest discover --start-directory tests/demo
 
+.PHONY: soak
+soak: ## broken cameras for SOAK_SECONDS (300): memory and descriptors must not grow
+	$(call step,1/1,broken cameras; a minute is as many attempts as an hour of the agent)
+	SOAK_SECONDS=$${SOAK_SECONDS:-300} cargo test --locked --test capture soak -- --ignored --nocapture
+
+.PHONY: usb
+usb: ## a USB camera, pulled out and plugged in, in a virtual machine (qemu-system-x86 busybox-static cpio)
+	$(call step,1/2,building the tests)
+	cargo test --locked --test capture --no-run
+	$(call step,2/2,booting a machine with a camera)
+	tests/vm/run "$$(cargo test --locked --test capture --no-run 2>&1 | sed -n 's/.*(\(.*\)).*/\1/p')" usb --ignored
+
 .PHONY: rows
 rows: ## the webhook guides' requirements and the tests that prove them
 	@tests/rows/table

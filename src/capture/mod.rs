@@ -11,16 +11,21 @@ mod annexb;
 mod clock;
 mod failure;
 mod file;
+mod http;
 mod mkv;
 mod mp4;
 mod patience;
 mod queue;
 mod rtsp;
 mod rtsp_error;
+mod status;
+mod usb;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CameraConfig, Source};
@@ -32,6 +37,9 @@ pub use patience::Patience;
 pub use queue::{PacketSender, channel};
 
 use patience::Retry;
+
+/// What cameras are told of us.
+const USER_AGENT: &str = concat!("porchlight/", env!("CARGO_PKG_VERSION"));
 
 /// How an attempt ended without a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +64,7 @@ pub struct Capture {
     start: Option<Captured>,
     telemetry: Arc<Telemetry>,
     sessions: Arc<rtsp::Sessions>,
+    usb: usb::Busy,
 }
 
 impl Capture {
@@ -69,6 +78,7 @@ impl Capture {
             start: None,
             telemetry,
             sessions: Arc::new(rtsp::Sessions::new(&config.camera)),
+            usb: usb::Busy::default(),
         }
     }
 
@@ -127,10 +137,20 @@ impl Capture {
 
     /// One attempt: returns when the session or the file is over, with the reason if that should not have been.
     pub async fn run_once(&self, out: &PacketSender, cancel: &CancellationToken) -> Result<End, Failure> {
-        match &self.source {
-            Source::Rtsp(source) => rtsp::run_once(self, source, out, cancel).await,
-            Source::File(source) => file::run_once(self, source, out, cancel).await,
-        }
+        let attempt = async {
+            match &self.source {
+                Source::Rtsp(source) => rtsp::run_once(self, source, out, cancel).await,
+                Source::Http(source) => http::run_once(self, source, out, cancel).await,
+                Source::Usb(source) => usb::run_once(self, source, out, cancel).await,
+                Source::File(source) => file::run_once(self, source, out, cancel).await,
+            }
+        };
+        // Libraries take apart what cameras send. A panic there must not end this camera for good, let alone all of them.
+        AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+            let detail = "the camera sent something that could not be taken apart; please report this";
+            tracing::error!(camera = %self.camera.slug, detail);
+            Err(Failure::new(Offline::Protocol, detail))
+        })
     }
 
     /// On the board each time; in the log once per kind of failure, so that a camera that is off for a week fills no disk.

@@ -7,6 +7,7 @@ mod check;
 mod detect;
 mod models;
 mod outbox;
+mod probe;
 mod replay;
 mod table;
 mod token;
@@ -60,6 +61,10 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Detect(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
             detect::run(&args)
+        }
+        Command::Probe(args) => {
+            start_logging(log.unwrap_or("error"), LogFormat::Text)?;
+            probe::run(&args)
         }
         Command::Models(args) => models::run(&args),
         Command::Completions { shell } => {

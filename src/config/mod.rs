@@ -13,6 +13,7 @@ mod problem;
 mod read;
 mod report;
 mod section;
+mod source;
 mod store;
 mod value;
 mod webhook;
@@ -36,6 +37,7 @@ pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
 pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
+pub use source::{Credentials, FileSource, HttpSource, RtspSource, Source, Transport, UsbSource};
 pub use store::{Durability, QueueFull, QueueLimits, Store};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
@@ -269,63 +271,6 @@ impl CameraConfig {
     pub fn slug(&self) -> &CameraSlug {
         &self.camera.slug
     }
-}
-
-/// Where pictures come from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A network camera.
-    Rtsp(RtspSource),
-    /// A video file.
-    File(FileSource),
-}
-
-/// An RTSP address, its credentials taken out of it.
-#[derive(Clone)]
-pub struct RtspSource {
-    /// Without user and password.
-    pub url: Url,
-    /// User and password.
-    pub credentials: Option<Credentials>,
-    /// How media travels.
-    pub transport: Transport,
-}
-
-/// Without the query of the address: some cameras want the password there.
-impl fmt::Debug for RtspSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = (self.url.host_str(), self.url.port(), self.url.path(), self.transport);
-        f.debug_tuple("RtspSource").field(&fields).finish()
-    }
-}
-
-/// User and password of a camera.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// User.
-    pub username: String,
-    /// Password.
-    pub password: SecretString,
-}
-
-/// How RTP travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Interleaved in the RTSP connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
-
-/// A video file as a camera.
-#[derive(Debug, Clone)]
-pub struct FileSource {
-    /// MP4 or MKV with H.264.
-    pub path: PathBuf,
-    /// At the recorded speed, or as fast as it can be examined.
-    pub realtime: bool,
-    /// Start again at the end.
-    pub repeat: bool,
 }
 
 /// The motion stage of one camera.

@@ -5,10 +5,13 @@
 //! later stage sees smeared pictures. Nothing here knows where packets come from, and nothing looks at what a picture shows.
 
 mod decoder;
+mod h264;
+mod h265;
 mod health;
 mod mask;
 mod reorder;
 mod sps;
+mod still;
 mod worker;
 
 pub use decoder::{DecodeError, Decoded, Decoder};

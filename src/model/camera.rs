@@ -26,6 +26,10 @@ pub struct Camera {
 pub enum SourceType {
     /// A network camera over RTSP.
     Rtsp,
+    /// A network camera over HTTP.
+    Http,
+    /// A USB camera.
+    Usb,
     /// A video file.
     File,
 }

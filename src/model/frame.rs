@@ -10,6 +10,38 @@ use super::{Camera, Captured};
 pub enum Codec {
     /// H.264 / AVC, Annex B byte stream with parameter sets at key frames.
     H264,
+    /// H.265 / HEVC, Annex B byte stream with parameter sets at key frames.
+    H265,
+    /// A JPEG picture.
+    Jpeg,
+    /// Not coded: 8 bit, 4:2:2, Y Cb Y Cr, rows without padding.
+    Yuyv {
+        /// Pixels; even.
+        width: usize,
+        /// Pixels.
+        height: usize,
+    },
+    /// Not coded: 8 bit, 4:2:0, a plane of Y and one of Cb Cr, rows without padding.
+    Nv12 {
+        /// Pixels; even.
+        width: usize,
+        /// Pixels; even.
+        height: usize,
+    },
+}
+
+impl Codec {
+    /// What people call it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Jpeg => "MJPEG",
+            Self::Yuyv { .. } => "YUYV",
+            Self::Nv12 { .. } => "NV12",
+        }
+    }
 }
 
 /// capture -> decode: one access unit (one coded picture).
@@ -27,7 +59,7 @@ pub struct Packet {
     pub key: bool,
     /// Whether something is missing just before this packet (lost RTP packets, or a reconnection).
     pub gap: bool,
-    /// Annex B bytes.
+    /// One picture, coded as `codec` says.
     pub data: Vec<u8>,
 }
 
