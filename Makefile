@@ -63,7 +63,7 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	.ci/setup
 	$(call step,2/5,Rust: unit and integration tests)
 	cargo test --locked --workspace
-	$(call step,3/5,the detector against an independent decoder)
+	$(call step,3/5,objects and faces against independent decoders)
 	tests/reference/check $(TARGET_DIR)/debug/porchlight
 	$(call step,4/5,systemd unit)
 	systemd/check
@@ -75,27 +75,24 @@ soak: ## broken cameras for SOAK_SECONDS (300): memory and descriptors must not 
 	$(call step,1/1,broken cameras; a minute is as many attempts as an hour of the agent)
 	SOAK_SECONDS=$${SOAK_SECONDS:-300} cargo test --locked --test capture soak -- --ignored --nocapture
 
-.PHONY: usb
-usb: ## a USB camera, pulled out and plugged in, in a virtual machine (qemu-system-x86 busybox-static cpio)
-	$(call step,1/2,building the tests)
-	cargo test --locked --test capture --no-run
-	$(call step,2/2,booting a machine with a camera)
-	tests/vm/run "$$(cargo test --locked --test capture --no-run 2>&1 | sed -n 's/.*(\(.*\)).*/\1/p')" usb --ignored
-
 .PHONY: rows
 rows: ## the webhook guides' requirements and the tests that prove them
 	@tests/rows/table
 
 .PHONY: bench
-bench: ## what a minute of video costs, and what the store and the way to the wire do
-	$(call step,1/4,installing what is missing)
+bench: ## what a minute of video costs, quiet and busy, and what the store and delivery do
+	$(call step,1/6,installing what is missing)
 	.ci/setup
-	$(call step,2/4,building the optimised program (some minutes the first time))
+	$(call step,2/6,building the optimised program (some minutes the first time))
 	cargo build --release --locked
-	$(call step,3/4,the store: events and messages a second)
+	$(call step,3/6,the store: events and messages a second)
 	cargo bench --locked --bench store
-	$(call step,4/4,the pipeline: replaying the test clips)
+	$(call step,4/6,delivery: messages a second (on a slow disk and with a long queue too))
+	cargo bench --locked --bench delivery
+	$(call step,5/6,the pipeline: replaying the test clips)
 	$(PYTHON) benches/replay.py --binary $(TARGET_DIR)/release/porchlight
+	$(call step,6/6,quiet cameras beside ffmpeg)
+	$(PYTHON) benches/idle.py --binary $(TARGET_DIR)/release/porchlight
 
 .PHONY: arm64
 arm64: ## for the 64-bit Raspberry Pi, compared with the native program under emulation (.ci/arm64)

@@ -6,16 +6,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement may end")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
 use porchlight::delivery::{self, Registry, Webhooks};
-use porchlight::model::{Event, EventId, NewEvent, PlannedDelivery, RuleRef, UtcMillis, WebhookId};
 use porchlight::store::{Store, StoreHandle};
 use porchlight::telemetry::{Telemetry, peak_rss_bytes, process_cpu};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,9 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["receive"] => receive(),
-        ["rate", folder, messages] => rate(Path::new(folder), messages.parse().unwrap()),
+        ["rate", folder, messages, disk, bars] => {
+            rate(Path::new(folder), messages.parse().unwrap(), disk, bars);
+        }
         ["fill", folder, messages] => fill(Path::new(folder), messages.parse().unwrap()),
         ["restart", folder] => restart(Path::new(folder)),
         [] => all(Path::new(env!("CARGO_TARGET_TMPDIR"))),
@@ -50,17 +53,18 @@ fn all(base: &Path) {
         assert!(command.status().unwrap().success(), "{arguments:?}");
     };
     let folder = || tempfile::tempdir_in(base).unwrap();
-    println!("strict durability, signed, full attempt log; bars: 5000/s, 0.25 ms CPU each");
-    again(&["rate", folder().path().to_str().unwrap(), "50000"], None);
-    let tools = folder();
+    println!("1.2 kB, signed, strict durability, full attempt log; the receiver is on the same cores\n");
+    println!("disk                 deliveries/s  CPU each  in a commit  peak RSS  bars");
+    again(&["rate", folder().path().to_str().unwrap(), "50000", "as it is", "5000/s, 0.25 ms"], None);
+    let (tools, slow) = (folder(), folder());
     match slow_fsync(tools.path()) {
         Some(library) => {
-            println!("each fsync slowed by 20 ms; bar: 1000/s");
-            again(&["rate", folder().path().to_str().unwrap(), "20000"], Some(&library));
+            let rate = ["rate", slow.path().to_str().unwrap(), "20000", "each sync 20 ms more", "1000/s"];
+            again(&rate, Some(&library));
         }
         None => println!("no C compiler: the slow disk is left out"),
     }
-    println!("1,000,000 messages queued; bars: first delivery 2 s after the start, 60 MB");
+    println!("\nmessages queued  store open  first delivery  after 10 s  peak RSS  bars");
     let queue = folder();
     again(&["fill", queue.path().to_str().unwrap(), "1000000"], None);
     again(&["restart", queue.path().to_str().unwrap()], None);
@@ -75,7 +79,7 @@ fn slow_fsync(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Queues everything first, then measures from the start of delivery to the last result on the disk.
-fn rate(folder: &Path, messages: usize) {
+fn rate(folder: &Path, messages: usize, disk: &str, bars: &str) {
     let receiver = Receiver::start();
     let runtime = runtime();
     let config = config(&receiver.url);
@@ -94,7 +98,7 @@ fn rate(folder: &Path, messages: usize) {
     let (time, cpu) = (began.elapsed().as_secs_f64(), process_cpu() - cpu);
     let commits = telemetry.metrics.store_commits.get() - commits;
     println!(
-        "  {:>6.0} deliveries/s, {:.3} ms CPU each, {:.0} in a commit, peak RSS {:.0} MB",
+        "{disk:<20}  {:>11.0}  {:>5.3} ms  {:>11.0}  {:>5.0} MB  {bars}",
         messages as f64 / time,
         cpu.as_secs_f64() * 1e3 / messages as f64,
         messages as f64 / commits as f64,
@@ -130,11 +134,13 @@ fn restart(folder: &Path) {
     let delivering = runtime.spawn(delivering);
     receiver.first();
     let first = began.elapsed();
+    let queued = telemetry.metrics.delivery_queue_depth.get();
     std::thread::sleep(Duration::from_secs(10));
     println!(
-        "  store open after {:.2} s, first delivery after {:.2} s, peak RSS {:.0} MB after 10 s of delivery",
+        "{queued:>15}  {:>8.2} s  {:>12.2} s  {:>8}/s  {:>5.0} MB  2 s, 60 MB",
         opened.as_secs_f64(),
         first.as_secs_f64(),
+        (queued - telemetry.metrics.delivery_queue_depth.get()) / 10,
         peak_rss_bytes().unwrap_or_default() as f64 / 1e6,
     );
     cancel.cancel();
@@ -161,33 +167,13 @@ async fn queue(store: &StoreHandle, messages: usize) {
         let count = messages / 100 + usize::from(part < messages % 100);
         tokio::spawn(async move {
             for _ in 0..count {
-                store.commit(new()).await.unwrap();
+                store.commit(common::event()).await.unwrap();
             }
         })
     });
     for task in tasks.collect::<Vec<_>>() {
         task.await.unwrap();
     }
-}
-
-/// An event of 1.2 kB.
-fn new() -> NewEvent {
-    let at = UtcMillis::now();
-    let event: Event = serde_json::from_value(serde_json::json!({
-        "id": EventId::new(at), "type": "object.detected", "seq": 1, "state": "start", "occurred_at": at,
-        "camera": {
-            "id": "front_door", "uuid": "550e8400-e29b-41d4-a716-446655440002", "name": "Front Door",
-            "source_type": "rtsp",
-        },
-        "track_id": EventId::new(at), "label": "person", "class": "person", "score": 0.92, "top_score": 0.95,
-        "box": [0.4, 0.2, 0.6, 0.9], "zones": {"current": ["porch"], "entered": ["porch"]},
-        "start_time": at, "stationary": false, "description": "A person at Front Door. ".repeat(24),
-        "stale_after_s": 120, "test": false, "data": {},
-    }))
-    .unwrap();
-    let rule = RuleRef { id: uuid::Uuid::nil(), name: "Person at Front Door".to_owned() };
-    let webhook = WebhookId::parse("hook").unwrap();
-    NewEvent { event, deliveries: vec![PlannedDelivery { webhook, rule }], picture: None, key: None }
 }
 
 /// The other process.
@@ -223,33 +209,6 @@ impl Drop for Receiver {
 fn receive() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("http://{}/hook", listener.local_addr().unwrap());
-    let first = Arc::new(std::sync::Once::new());
-    for stream in listener.incoming().flatten() {
-        let first = Arc::clone(&first);
-        std::thread::spawn(move || answer_all(stream, &first));
-    }
-}
-
-fn answer_all(stream: TcpStream, first: &std::sync::Once) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut stream, mut line, mut body) = (stream, String::new(), Vec::new());
-    loop {
-        let mut length = 0;
-        line.clear();
-        while line != "\r\n" {
-            line.clear();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            if line.len() > 15 && line[..15].eq_ignore_ascii_case("content-length:") {
-                length = line[15..].trim().parse().unwrap();
-            }
-        }
-        body.resize(length, 0);
-        reader.read_exact(&mut body).unwrap();
-        first.call_once(|| println!("first"));
-        if stream.write_all(b"HTTP/1.1 204 Fine\r\n\r\n").is_err() {
-            return;
-        }
-    }
+    let first = Arc::new(Once::new());
+    common::receive(&listener, move |_| first.call_once(|| println!("first")));
 }

@@ -5,7 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement may end")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod common;
+
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -13,9 +14,7 @@ use std::time::{Duration, Instant};
 
 use porchlight::config::Config;
 use porchlight::delivery::{self, Registry, Webhooks};
-use porchlight::model::{
-    Attempt, Event, EventId, NewEvent, PlannedDelivery, RuleRef, Trigger, UtcMillis, WebhookId,
-};
+use porchlight::model::{Attempt, Trigger, UtcMillis};
 use porchlight::store::{DeliveryFilter, Finished, Outcome, Store, StoreHandle};
 use porchlight::telemetry::{Telemetry, process_cpu};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +46,7 @@ async fn rates(folder: PathBuf, committers: usize) {
         let store = store.clone();
         tokio::spawn(async move {
             for _ in 0..each {
-                store.commit(new()).await.unwrap();
+                store.commit(common::event()).await.unwrap();
             }
         })
     });
@@ -82,12 +81,7 @@ fn latency(runtime: &tokio::runtime::Runtime, folder: PathBuf) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (arrived, arrivals) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let arrived = arrived.clone();
-            std::thread::spawn(move || answer_all(stream, &arrived));
-        }
-    });
+    std::thread::spawn(move || common::receive(&listener, move |at| arrived.send(at).unwrap()));
     let config =
         Config::parse(&format!("[[webhook]]\nid = \"hook\"\nurl = \"{url}\"\nsecret = \"s\"")).unwrap();
     let telemetry = Arc::new(Telemetry::default());
@@ -100,7 +94,7 @@ fn latency(runtime: &tokio::runtime::Runtime, folder: PathBuf) {
     let (mut commits, mut wire) = (Vec::new(), Vec::new());
     for _ in 0..300 {
         let began = Instant::now();
-        store.commit_blocking(new()).unwrap();
+        store.commit_blocking(common::event()).unwrap();
         let committed = Instant::now();
         commits.push(committed - began);
         let arrival: Instant = arrivals.recv().unwrap();
@@ -116,29 +110,6 @@ fn latency(runtime: &tokio::runtime::Runtime, folder: PathBuf) {
     runtime.block_on(delivery).unwrap().unwrap();
     drop(store);
     thread.join().unwrap().unwrap();
-}
-
-fn answer_all(stream: std::net::TcpStream, arrived: &mpsc::Sender<Instant>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
-    loop {
-        if reader.fill_buf().is_ok_and(|bytes| bytes.is_empty()) {
-            return;
-        }
-        let at = Instant::now();
-        let mut length = 0;
-        let mut line = String::new();
-        while line != "\r\n" {
-            line.clear();
-            reader.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        reader.read_exact(&mut vec![0; length]).unwrap();
-        stream.write_all(b"HTTP/1.1 204 Fine\r\n\r\n").unwrap();
-        arrived.send(at).unwrap();
-    }
 }
 
 struct Meter {
@@ -179,23 +150,4 @@ fn attempt() -> Attempt {
         error_message: None,
         response_body: None,
     }
-}
-
-fn new() -> NewEvent {
-    let at = UtcMillis::now();
-    let event: Event = serde_json::from_value(serde_json::json!({
-        "id": EventId::new(at), "type": "object.detected", "seq": 1, "state": "start", "occurred_at": at,
-        "camera": {
-            "id": "front_door", "uuid": "550e8400-e29b-41d4-a716-446655440002", "name": "Front Door",
-            "source_type": "rtsp",
-        },
-        "track_id": EventId::new(at), "label": "person", "class": "person", "score": 0.92, "top_score": 0.95,
-        "box": [0.4, 0.2, 0.6, 0.9], "zones": {"current": ["porch"], "entered": ["porch"]},
-        "start_time": at, "stationary": false, "description": "A person at Front Door",
-        "stale_after_s": 120, "test": false, "data": {},
-    }))
-    .unwrap();
-    let rule = RuleRef { id: uuid::Uuid::nil(), name: "Person at Front Door".to_owned() };
-    let webhook = WebhookId::parse("hook").unwrap();
-    NewEvent { event, deliveries: vec![PlannedDelivery { webhook, rule }], picture: None, key: None }
 }

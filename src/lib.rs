@@ -10,10 +10,11 @@
 //!
 //! | from -> to | type | queue, and what happens when it is full |
 //! |---|---|---|
-//! | capture -> decode | [`model::Packet`] | 60 a camera; live: drop to the next key frame, counted; replay: wait |
+//! | capture -> decode | [`model::Packet`] | 60 a camera; live: drop to the next key frame, counted; replay: wait. Pictures of a quiet scene then wait undecoded ([`decode::Plan`]), bounded; key frames are looked at ahead of them |
 //! | decode -> motion | [`model::Frame`] | function call |
 //! | decode -> viewers | [`model::Frame`] | one slot a camera ([`live::Offers`]), filled only while somebody watches; newest wins |
-//! | motion -> detect | [`model::Observation`] | one slot a camera ([`detect::Inbox`]); newest wins, counted; replay: wait |
+//! | motion -> detect | [`model::Observation`] | one slot a camera ([`detect::Inbox`]); newest wins, counted; replay, and a live camera that shows how something began: wait |
+//! | detect -> decode | whether objects are followed | a flag a camera in the inbox |
 //! | detect -> track | [`model::Examination`] | function call |
 //! | track -> recognise | [`model::TrackUpdate`] with a [`model::Shot`] | 16, blocks |
 //! | recognise -> events | [`model::TrackUpdate`] with a [`model::BestShot`] | 16, blocks |
@@ -22,7 +23,8 @@
 //!
 //! # Invariants
 //!
-//! - Pictures are dropped before the detector and nowhere else, and are counted. From the store on nothing is lost, except
+//! - Pictures are dropped before the detector and nowhere else, and are counted. Those that are never decoded lie between two key
+//!   frames that show that nothing moved. From the store on nothing is lost, except
 //!   by a limit that the user set, and that is counted too.
 //! - An event is visible only after its picture is on the disk, and box and picture are of the same frame.
 //! - `(event id, seq)` is unique, and its body never changes: a repeated delivery repeats the same bytes.

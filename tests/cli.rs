@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 mod common;
+#[path = "cli/faces.rs"]
+mod faces;
 
 use common::footage;
 
@@ -49,20 +51,33 @@ fn without_a_command_it_says_what_there_is() {
     let output = porchlight(folder().path(), &[]);
     assert_eq!(output.status.code(), Some(2));
     let said = stderr(&output);
-    for command in
-        ["run", "check", "replay", "detect", "models", "outbox", "token", "webhook", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "check",
+        "replay",
+        "detect",
+        "faces",
+        "verify",
+        "models",
+        "outbox",
+        "token",
+        "webhook",
+        "completions",
+        "man",
+    ] {
         assert!(said.lines().any(|line| line.trim_start().starts_with(command)), "{command}:\n{said}");
     }
 }
 
 #[test]
 fn help_of_each_command_names_what_matters_there() {
-    let expected: [(&str, &[&str]); 9] = [
+    let expected: [(&str, &[&str]); 11] = [
         ("run", &["--config", "/etc/porchlight/porchlight.toml", "SIGTERM"]),
         ("check", &["--config", "--json", "Exits with 0"]),
         ("replay", &["MP4 or MKV", "--json", "--stats", "--pictures", "--start", "nothing is sent"]),
         ("detect", &["JPEG", "--min-score", "--draw", "class_id"]),
+        ("faces", &["landmarks", "turned_away", "--draw", "--embeddings", "[faces]"]),
+        ("verify", &["Exits with 0", "with 2", "--json", "threshold"]),
         ("models", &["--json", "--config"]),
         ("outbox", &["--status", "--webhook", "--json"]),
         ("webhook", &["render", "verify"]),
@@ -114,6 +129,21 @@ fn check_says_all_well_or_what_is_not() {
 }
 
 #[test]
+fn check_says_what_is_odd_and_succeeds() {
+    let folder = folder();
+    let hook = "[[webhook]]\nid = \"far\"\nurl = \"http://receiver.example.com/hook\"\n";
+    fs::write(folder.path().join("c.toml"), hook).expect("written");
+    let said = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert!(said.status.success(), "{}", stderr(&said));
+    let warning = "c.toml:3: webhook[1].url: goes unencrypted over the internet; use https";
+    assert_eq!(stderr(&said).trim(), format!("warning: {warning}"));
+    assert_eq!(stdout(&said), "c.toml: all well\n");
+    let said = porchlight(folder.path(), &["check", "--json", "--config", "c.toml"]);
+    let said: Value = serde_json::from_str(&stdout(&said)).expect("one JSON object");
+    assert_eq!((&said["ok"], &said["warnings"][0]["key"]), (&Value::Bool(true), &"webhook[1].url".into()));
+}
+
+#[test]
 fn check_for_programs_prints_one_object() {
     let folder = folder();
     fs::write(folder.path().join("good.toml"), "").expect("written");
@@ -122,7 +152,7 @@ fn check_for_programs_prints_one_object() {
     let good = porchlight(folder.path(), &["check", "--json", "--config", "good.toml"]);
     let said: Value = serde_json::from_str(&stdout(&good)).expect("one JSON object");
     assert!(good.status.success());
-    assert_eq!(said, serde_json::json!({"ok": true, "problems": []}));
+    assert_eq!(said, serde_json::json!({"ok": true, "problems": [], "warnings": []}));
 
     let bad = porchlight(folder.path(), &["check", "--json", "--config", "bad.toml"]);
     let said: Value = serde_json::from_str(&stdout(&bad)).expect("one JSON object");
@@ -130,7 +160,7 @@ fn check_for_programs_prints_one_object() {
     assert!(bad.stderr.is_empty(), "{}", stderr(&bad));
     let message = "unknown key; did you mean `listen`?";
     let problem = serde_json::json!({"line": 2, "key": "api.lissten", "message": message});
-    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem]}));
+    assert_eq!(said, serde_json::json!({"ok": false, "problems": [problem], "warnings": []}));
 }
 
 #[test]

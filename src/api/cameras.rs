@@ -11,6 +11,13 @@ use super::reply::Failure;
 use super::wire::CameraRow;
 use crate::telemetry::CameraStatus;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras",
+    tag = "cameras",
+    summary = "All cameras and how they are",
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn list(
     State(state): State<ApiState>,
     identity: Identity,
@@ -21,6 +28,16 @@ pub(super) async fn list(
     Ok(Json(json!({"items": rows.collect::<Vec<_>>()})))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}",
+    tag = "cameras",
+    summary = "One camera",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera")
+    ),
+    responses((status = 200, description = "OK", body = super::wire::CameraRow))
+)]
 pub(super) async fn one(
     State(state): State<ApiState>,
     identity: Identity,

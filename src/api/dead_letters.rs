@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::auth::Identity;
@@ -16,7 +17,7 @@ use crate::model::{DeadLetter, DeliveryId, EventId, UtcMillis};
 use crate::store::DeadLetterFilter;
 
 /// The six names of the guides come first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeadLetterRow {
     webhook_id: String,
     /// Path and query are masked: many services have their secret there.
@@ -24,9 +25,12 @@ pub(super) struct DeadLetterRow {
     /// The body: as JSON if it is, else as text.
     payload: Value,
     error: String,
+    #[schema(value_type = String)]
     failed_at: UtcMillis,
     attempts: u32,
+    #[schema(value_type = String)]
     id: DeliveryId,
+    #[schema(value_type = String)]
     event_id: EventId,
     event_type: String,
     reason: String,
@@ -58,6 +62,20 @@ impl From<DeadLetter> for DeadLetterRow {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/dead-letter",
+    tag = "dead letters",
+    summary = "Messages that were given up, newest first",
+    params(
+        ("limit" = Option<u32>, Query, description = "Items of a page", minimum = 1, maximum = 500),
+        ("webhook" = Option<String>, Query, description = "Id of a webhook"),
+        ("since" = Option<String>, Query, description = "Not before this time", format = DateTime),
+        ("until" = Option<String>, Query, description = "Before this time", format = DateTime),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = List<DeadLetterRow>))
+)]
 pub(super) async fn list(
     State(state): State<ApiState>,
     identity: Identity,
@@ -76,6 +94,16 @@ pub(super) async fn list(
     Ok(Json(wire_list(page, limit, |letter| letter.delivery, DeadLetterRow::from)))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/dead-letter/{id}",
+    tag = "dead letters",
+    summary = "One of them",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = DeadLetterRow))
+)]
 pub(super) async fn one(
     State(state): State<ApiState>,
     identity: Identity,

@@ -17,6 +17,24 @@ use crate::store::DeliveryFilter;
 /// Messages of a page, unless asked otherwise.
 const DEFAULT_LIMIT: u64 = 50;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhook-deliveries",
+    tag = "deliveries",
+    summary = "Messages to webhooks, newest first",
+    params(
+        ("limit" = Option<u32>, Query, description = "Items of a page", minimum = 1, maximum = 500),
+        ("status" = Option<String>, Query, description = "pending, retrying, delivered, failed, cancelled"),
+        ("webhook" = Option<String>, Query, description = "Id of a webhook"),
+        ("event" = Option<String>, Query, description = "Id of an event", format = Uuid),
+        ("event_type" = Option<String>, Query, description = "Type of the event"),
+        ("camera" = Option<String>, Query, description = "Id of a camera"),
+        ("since" = Option<String>, Query, description = "Not before this time", format = DateTime),
+        ("until" = Option<String>, Query, description = "Before this time", format = DateTime),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = List<DeliveryRow>))
+)]
 pub(super) async fn list(
     State(state): State<ApiState>,
     identity: Identity,
@@ -39,6 +57,16 @@ pub(super) async fn list(
     Ok(Json(wire_list(page, limit, |delivery| delivery.id, DeliveryRow::from)))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhook-deliveries/{id}",
+    tag = "deliveries",
+    summary = "One message",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = DeliveryRow))
+)]
 pub(super) async fn one(
     State(state): State<ApiState>,
     identity: Identity,
@@ -48,6 +76,16 @@ pub(super) async fn one(
     Ok(Json(delivery.into()))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhook-deliveries/{id}/attempts",
+    tag = "deliveries",
+    summary = "Its requests so far",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn attempts(
     State(state): State<ApiState>,
     identity: Identity,

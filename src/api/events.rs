@@ -17,6 +17,23 @@ const DEFAULT_LIMIT: u64 = 50;
 /// Events of a page at most: some hundred KiB of JSON.
 pub(super) const MAX_LIMIT: u64 = 500;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    summary = "What happened, newest first",
+    params(
+        ("limit" = Option<u32>, Query, description = "Items of a page", minimum = 1, maximum = 500),
+        ("type" = Option<String>, Query, description = "Type, in any spelling"),
+        ("camera" = Option<String>, Query, description = "Id of a camera"),
+        ("label" = Option<String>, Query, description = "person, vehicle, animal, package, face"),
+        ("state" = Option<String>, Query, description = "start, update, end"),
+        ("since" = Option<String>, Query, description = "Not before this time", format = DateTime),
+        ("until" = Option<String>, Query, description = "Before this time", format = DateTime),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/EventList")))
+)]
 pub(super) async fn list(
     State(state): State<ApiState>,
     identity: Identity,
@@ -31,6 +48,16 @@ pub(super) async fn list(
     Ok(Json(wire_list(page, limit, |event| event.id, |event| pictures.fill_in(event))))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}",
+    tag = "events",
+    summary = "One event, as it is now",
+    params(
+        ("id" = String, Path, description = "The event", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Event")))
+)]
 pub(super) async fn one(
     State(state): State<ApiState>,
     identity: Identity,
@@ -40,6 +67,16 @@ pub(super) async fn one(
     Ok(Json(state.0.pictures.fill_in(event)))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/states",
+    tag = "events",
+    summary = "All states of one event, in order",
+    params(
+        ("id" = String, Path, description = "The event", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn states(
     State(state): State<ApiState>,
     identity: Identity,

@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::auth::Identity;
 use super::{ApiState, cameras, reply::Failure};
@@ -24,7 +25,7 @@ const HUNG: Duration = Duration::from_secs(60);
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the agent is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     pub(super) status: &'static str,
     pub(super) version: &'static str,
@@ -40,7 +41,7 @@ pub(super) struct Health {
 }
 
 /// Something a person should look at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// `camera`, `worker`, `store`.
     kind: &'static str,
@@ -57,7 +58,7 @@ impl std::fmt::Display for Problem {
 }
 
 /// Messages that are not delivered.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 struct Queue {
     pending: u64,
     retrying: u64,
@@ -87,6 +88,13 @@ pub(super) async fn ready(State(state): State<ApiState>) -> Response {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/health",
+    tag = "agent",
+    summary = "How the agent is",
+    responses((status = 200, description = "OK", body = Health), (status = 503, description = "A stage hangs", body = Health))
+)]
 pub(super) async fn health(State(state): State<ApiState>, identity: Identity) -> Response {
     let health = look(&state, &identity).await;
     // A hanging stage does not come back; whoever restarts containers should do so.
@@ -116,6 +124,10 @@ pub(super) async fn look(state: &ApiState, identity: &Identity) -> Health {
         let (limit, word) = if hung.is_some() { (HUNG, "hangs") } else { (SLOW, "is slow") };
         let detail = format!("{word}: busy with one piece of work for more than {} s", limit.as_secs());
         problems.push(Problem { kind: "worker", id: worker, detail });
+    }
+    for (part, trouble) in state.0.telemetry.store.all() {
+        let detail = format!("since {}: {}", trouble.since, trouble.detail);
+        problems.push(Problem { kind: "store", id: part.to_owned(), detail });
     }
     let deliveries = match count(state, identity).await {
         Ok(deliveries) => deliveries,

@@ -41,6 +41,17 @@ struct Answer {
     warnings: Vec<String>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/events",
+    tag = "events",
+    summary = "Publish events of your own",
+    request_body(content = Object, description = "An event: `type`, and whatever of `id`, `occurred_at`, `camera`, `customer`, `description`, `data` there is; or a list of them, or lines"),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request is accepted once")
+    ),
+    responses((status = 200, description = "Accepted, or known already", body = Object), (status = 202, description = "Accepted and stored", body = Object))
+)]
 pub(super) async fn receive(
     State(state): State<ApiState>,
     identity: Identity,

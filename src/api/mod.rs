@@ -28,10 +28,12 @@ mod health;
 mod ingest;
 mod inspector;
 mod live;
+mod openapi;
 mod page;
 mod query;
 mod reach;
 mod reply;
+mod rules;
 mod stats;
 mod steering;
 mod stream;
@@ -47,12 +49,14 @@ use std::time::Instant;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use axum::{Extension, Router, ServiceExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::normalize_path::NormalizePath;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 use crate::config::{Config, Inbound, Outbound};
 use crate::delivery::Health;
@@ -190,46 +194,51 @@ pub async fn serve(
 }
 
 fn router(state: ApiState) -> Router {
-    let ingest = post(ingest::receive).layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES));
-    let alerts = post(alertmanager::receive).layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES));
-    let mut limited = Router::new()
+    let alerts = routes!(alertmanager::receive).layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES));
+    // The address that the guide of the alerts names.
+    let same_alerts = post(alertmanager::receive).layer(DefaultBodyLimit::max(alertmanager::MAX_BODY_BYTES));
+    let limited = OpenApiRouter::with_openapi(openapi::begin())
         .route("/", get(page::page))
         .route("/assets/{name}", get(page::asset))
-        .route("/api/v1/events", get(events::list).merge(ingest))
-        .route("/api/v1/events/{id}", get(events::one))
-        .route("/api/v1/events/{id}/states", get(events::states))
-        .route("/api/v1/events/{id}/thumbnail", get(thumbnail::thumbnail))
-        .route("/api/v1/events/{id}/explain", get(webhooks::explain))
-        .route("/api/v1/event-types", get(event_types::list))
-        .route("/api/v1/event-types/{type}", get(event_types::one))
-        .route("/api/v1/infrastructure-alerts", get(alertmanager::list))
-        .route("/api/webhooks/alerts", alerts.clone())
-        .route("/api/v1/webhooks/alerts", alerts)
+        .routes(routes!(events::list, ingest::receive).layer(DefaultBodyLimit::max(ingest::MAX_BODY_BYTES)))
+        .routes(routes!(events::one))
+        .routes(routes!(events::states))
+        .routes(routes!(thumbnail::thumbnail))
+        .routes(routes!(webhooks::explain::explain))
+        .routes(routes!(event_types::list))
+        .routes(routes!(event_types::one))
+        .routes(routes!(alertmanager::list))
+        .routes(alerts)
+        .route("/api/webhooks/alerts", same_alerts)
         .route("/ws", get(live::connect))
         .route("/ws/events", get(live::connect))
-        .route("/api/v1/cameras", get(cameras::list))
-        .route("/api/v1/cameras/{id}", get(cameras::one))
-        .route("/api/v1/cameras/{id}/snapshot", get(stream::snapshot))
-        .route("/api/v1/cameras/{id}/stream", get(stream::stream))
-        .route("/api/v1/system", get(system::system))
-        .route("/api/v1/webhooks/{id}/health", get(webhook_health::health))
-        .route("/api/v1/webhook-deliveries", get(deliveries::list))
-        .route("/api/v1/webhook-deliveries/{id}", get(deliveries::one))
-        .route("/api/v1/webhook-deliveries/{id}/attempts", get(deliveries::attempts))
-        .route("/api/v1/webhook-deliveries/{id}/retry", post(steering::retry))
-        .route("/api/v1/webhook-deliveries/{id}/cancel", post(steering::cancel))
-        .route("/api/v1/webhooks/stats", get(stats::all))
-        .route("/api/v1/webhooks/{id}/stats", get(stats::one))
-        .route("/api/v1/webhooks/{id}/recover", post(steering::recover))
-        .route("/api/v1/webhooks/dead-letter", get(dead_letters::list).delete(steering::forget))
-        .route("/api/v1/webhooks/dead-letter/replay", post(steering::replay))
-        .route("/api/v1/webhooks/dead-letter/{id}", get(dead_letters::one).delete(steering::forget_one))
-        .route("/api/v1/webhooks/dead-letter/{id}/replay", post(steering::replay_one))
-        .route("/api/v1/tokens", get(auth::tokens::list).post(auth::tokens::create))
-        .route("/api/v1/tokens/{id}", delete(auth::tokens::revoke));
-    for (path, methods) in webhooks::routes() {
-        limited = limited.route(path, methods);
-    }
+        .routes(routes!(cameras::list))
+        .routes(routes!(cameras::one))
+        .routes(routes!(stream::snapshot))
+        .routes(routes!(stream::stream))
+        .routes(routes!(system::system))
+        .routes(routes!(webhook_health::health))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::one))
+        .routes(routes!(deliveries::attempts))
+        .routes(routes!(steering::retry))
+        .routes(routes!(steering::cancel))
+        .routes(routes!(stats::all))
+        .routes(routes!(stats::one))
+        .routes(routes!(steering::recover))
+        .routes(routes!(dead_letters::list, steering::forget))
+        .routes(routes!(steering::replay))
+        .routes(routes!(dead_letters::one, steering::forget_one))
+        .routes(routes!(steering::replay_one))
+        .routes(routes!(auth::tokens::list, auth::tokens::create))
+        .routes(routes!(auth::tokens::revoke))
+        .merge(webhooks::routes())
+        .merge(rules::routes());
+    let (mut limited, mut document) = limited.split_for_parts();
+    let (health, about_health) = OpenApiRouter::new().routes(routes!(health::health)).split_for_parts();
+    document.merge(about_health);
+    let document = get(openapi::document).with_state(openapi::Document::new(&document));
+    limited = limited.route("/api/v1/openapi.json", document);
     if state.0.inspector.is_some() {
         let receive = post(inspector::receive).layer(DefaultBodyLimit::max(inspector::MAX_BODY_BYTES));
         let logs = get(inspector::logs).delete(inspector::clear);
@@ -239,7 +248,7 @@ fn router(state: ApiState) -> Router {
         .layer(from_fn_with_state(state.clone(), guard::limit))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/api/v1/health", get(health::health))
+        .merge(health)
         .route("/metrics", get(health::metrics))
         .fallback(reply::no_such_route)
         .method_not_allowed_fallback(reply::wrong_method)

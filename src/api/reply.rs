@@ -24,6 +24,8 @@ pub(super) enum Failure {
     },
     /// 413, with what there is too much of.
     TooMuch(String),
+    /// 403, with what would help: the scope that the route needs is there, but what was asked for needs another.
+    Forbidden(String),
     /// 426, with what a WebSocket would have.
     NotWebSocket(String),
     /// 400: the body did not arrive.
@@ -102,6 +104,7 @@ impl IntoResponse for Failure {
                 (close, detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail)).into_response()
             }
             Self::TooMuch(detail) => detail_of(StatusCode::PAYLOAD_TOO_LARGE, &detail),
+            Self::Forbidden(detail) => detail_of(StatusCode::FORBIDDEN, &detail),
             Self::NotWebSocket(detail) => {
                 let upgrade = [(header::UPGRADE, "websocket")];
                 (upgrade, detail_of(StatusCode::UPGRADE_REQUIRED, &detail)).into_response()

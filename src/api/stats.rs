@@ -12,6 +12,13 @@ use crate::model::WebhookState;
 use crate::telemetry::WebhookStatus;
 use crate::webhooks::Entry;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/stats",
+    tag = "webhooks",
+    summary = "Counts of all webhooks",
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn all(State(state): State<ApiState>, identity: Identity) -> Result<Json<Value>, Failure> {
     let telemetry = &state.0.telemetry;
     let dead_letters = state.read(&identity, crate::store::Reader::dead_letter_count).await?;
@@ -41,6 +48,16 @@ pub(super) async fn all(State(state): State<ApiState>, identity: Identity) -> Re
     })))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{id}/stats",
+    tag = "webhooks",
+    summary = "Counts of one webhook",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn one(
     State(state): State<ApiState>,
     identity: Identity,

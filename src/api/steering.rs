@@ -3,6 +3,8 @@
 //! Nothing here waits for a receiver: what is asked for is queued, and the answer says so.
 
 use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -10,13 +12,28 @@ use serde_json::{Map, Value, json};
 
 use super::ApiState;
 use super::auth::Identity;
+use super::body::{self, Report};
 use super::query::{self, Complaint, PathId, Query};
-use super::reply::{Failure, Wrong};
+use super::reply::Failure;
 use super::webhooks::seen;
 use crate::model::{DeliveryId, DeliveryStatus, UtcMillis, WebhookId};
 use crate::store::{Pick, Steer, Steered};
 
+/// Of a body: three short words.
+const MAX_BODY_BYTES: usize = 4096;
+
 /// `POST /api/v1/webhook-deliveries/{id}/retry?reset_attempts=true`
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhook-deliveries/{id}/retry",
+    tag = "deliveries",
+    summary = "Send it now",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid),
+        ("reset_attempts" = Option<bool>, Query, description = "Begin the schedule anew")
+    ),
+    responses((status = 202, description = "On its way", body = Object))
+)]
 pub(super) async fn retry(
     State(state): State<ApiState>,
     identity: Identity,
@@ -31,6 +48,16 @@ pub(super) async fn retry(
 }
 
 /// `POST /api/v1/webhook-deliveries/{id}/cancel`
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhook-deliveries/{id}/cancel",
+    tag = "deliveries",
+    summary = "Never send it",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn cancel(
     State(state): State<ApiState>,
     identity: Identity,
@@ -42,6 +69,16 @@ pub(super) async fn cancel(
 }
 
 /// `POST /api/v1/webhooks/dead-letter/{id}/replay`
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/dead-letter/{id}/replay",
+    tag = "dead letters",
+    summary = "Send one again",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid)
+    ),
+    responses((status = 202, description = "On its way", body = Object))
+)]
 pub(super) async fn replay_one(
     State(state): State<ApiState>,
     identity: Identity,
@@ -54,12 +91,34 @@ pub(super) async fn replay_one(
 }
 
 /// `POST /api/v1/webhooks/dead-letter/replay?since=&until=&webhook=`
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/dead-letter/replay",
+    tag = "dead letters",
+    summary = "Send them again",
+    params(
+        ("webhook" = Option<String>, Query, description = "Id of a webhook"),
+        ("since" = Option<String>, Query, description = "Not before this time", format = DateTime),
+        ("until" = Option<String>, Query, description = "Before this time", format = DateTime)
+    ),
+    responses((status = 202, description = "On their way", body = Object))
+)]
 pub(super) async fn replay(State(state): State<ApiState>, query: Query) -> Result<Response, Failure> {
     let done = state.steer(Steer::Replay(pick(query)?), "dead letter").await?;
     Ok(accepted(counted("replayed", done)))
 }
 
 /// `DELETE /api/v1/webhooks/dead-letter/{id}`
+#[utoipa::path(
+    delete,
+    path = "/api/v1/webhooks/dead-letter/{id}",
+    tag = "dead letters",
+    summary = "Forget one",
+    params(
+        ("id" = String, Path, description = "The message", format = Uuid)
+    ),
+    responses((status = 204, description = "Done"))
+)]
 pub(super) async fn forget_one(
     State(state): State<ApiState>,
     identity: Identity,
@@ -72,55 +131,68 @@ pub(super) async fn forget_one(
 }
 
 /// `DELETE /api/v1/webhooks/dead-letter?since=&until=&webhook=`
+#[utoipa::path(
+    delete,
+    path = "/api/v1/webhooks/dead-letter",
+    tag = "dead letters",
+    summary = "Forget them",
+    params(
+        ("webhook" = Option<String>, Query, description = "Id of a webhook"),
+        ("since" = Option<String>, Query, description = "Not before this time", format = DateTime),
+        ("until" = Option<String>, Query, description = "Before this time", format = DateTime)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn forget(State(state): State<ApiState>, query: Query) -> Result<Json<Value>, Failure> {
     let done = state.steer(Steer::Forget(pick(query)?), "dead letter").await?;
     Ok(Json(counted("deleted", done)))
 }
 
 /// `POST /api/v1/webhooks/{id}/recover` with `{"since": …, "until": …, "status": "failed"}`: what was queued in that time is sent again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/recover",
+    tag = "deliveries",
+    summary = "Send again what was queued in a time",
+    request_body(content = Option<Object>, description = "`since`, `until`, `status`"),
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 202, description = "On its way", body = Object))
+)]
 pub(super) async fn recover(
     State(state): State<ApiState>,
     identity: Identity,
     Path(id): Path<String>,
-    body: Option<Json<Map<String, Value>>>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
     let webhook = seen(&state, &identity, &id)?.id.clone();
-    let mut body = body.map(|Json(body)| body).unwrap_or_default();
-    let mut wrong = Vec::new();
-    let mut time = |key: &'static str| match body.remove(key) {
-        None | Some(Value::Null) => None,
-        Some(value) => match value.as_str().map(query::time) {
-            Some(Ok(time)) => Some(time),
-            Some(Err((msg, kind))) => {
-                wrong.push(Wrong::new("body", key, msg, kind));
-                None
-            }
-            None => {
-                wrong.push(Wrong::new("body", key, "str type expected", "type_error.str"));
-                None
-            }
-        },
-    };
-    let (since, until) = (time("since"), time("until"));
-    let status = match body.remove("status").as_ref().map(|value| value.as_str().unwrap_or_default()) {
-        None | Some("failed") => DeliveryStatus::Failed,
-        Some("success") => DeliveryStatus::Success,
-        Some(_) => {
-            let msg = "value is not a valid enumeration member; permitted: 'failed', 'success'";
-            wrong.push(Wrong::new("body", "status", msg, "type_error.enum"));
-            DeliveryStatus::Failed
-        }
-    };
-    for key in body.keys() {
-        let msg = "unknown field; there is since, until, status";
-        wrong.push(Wrong::new("body", key, msg, "value_error.extra"));
-    }
-    if !wrong.is_empty() {
-        return Err(Failure::Invalid(wrong));
-    }
+    let (since, until, status) = past(body)?;
     let pick = Pick { delivery: None, webhook: Some(webhook), since, until };
     let done = state.steer(Steer::Recover(pick, status), "delivery").await?;
     Ok(accepted(counted("recovered", done)))
+}
+
+/// `since`, `until` and how the messages of that time ended.
+fn past(
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(Option<UtcMillis>, Option<UtcMillis>, DeliveryStatus), Failure> {
+    let bytes = body::bytes(body, MAX_BODY_BYTES)?;
+    let value = if bytes.is_empty() { json!({}) } else { body::json(&bytes)? };
+    let report = Report::default();
+    let fields = report.object(&value);
+    let time = |value: &Value| query::time(&body::text(value)?);
+    let (since, until) = (fields.optional("since", time), fields.optional("until", time));
+    let status = fields.optional("status", |value| {
+        let ends = [DeliveryStatus::Failed, DeliveryStatus::Success];
+        query::word(&body::text(value)?, ends, DeliveryStatus::as_str)
+    });
+    for key in fields.object().into_iter().flat_map(Map::keys) {
+        if !["since", "until", "status"].contains(&key.as_str()) {
+            fields.wrong(key, "unknown field; there is since, until, status", "value_error.extra");
+        }
+    }
+    report.finish((since, until, status.unwrap_or(DeliveryStatus::Failed)))
 }
 
 impl ApiState {

@@ -1,7 +1,7 @@
 //! `/api/v1/cameras/{id}/stream` and `…/snapshot`: what a camera sees now, as moving and as still JPEG.
 //!
 //! The stream is what browsers show in an `<img>` and most programs can read: `multipart/x-mixed-replace`, a JPEG a part. Who
-//! gets which frame, and what it costs, is decided in [`crate::live`].
+//! gets which frame, and what it costs, is decided in [`crate::live`]. A stream may have webhooks of its own, which end with it.
 
 use std::time::Duration;
 
@@ -15,10 +15,13 @@ use tokio::time::timeout;
 use super::ApiState;
 use super::auth::Identity;
 use super::cameras;
-use super::query::{self, PathId, Query};
-use super::reply::Failure;
+use super::query::{self, Complaint, PathId, Query};
+use super::reply::{Failure, Wrong};
+use crate::config::Problem;
 use crate::live::{NotShown, Still, View, Viewer};
+use crate::model::Scope;
 use crate::telemetry::CameraStatus;
+use crate::webhooks::{Refusal, StreamWebhooks, StreamWish};
 
 /// Pictures a second of a stream, unless the viewer asks for another number.
 const FPS: u32 = 5;
@@ -30,9 +33,29 @@ const WIDTHS: (u64, u64) = (16, 7680);
 const FIRST: Duration = Duration::from_secs(5);
 /// While a camera is silent its last picture is sent again this often, or programs between here and there hang up.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Webhooks of one stream, and what may be asked of them.
+const MAX_WEBHOOKS: usize = 8;
+const MAX_TIMEOUT_S: u64 = 300;
+const MAX_REQUESTS: u64 = 20;
 /// The parts of a stream have this between them.
 const BOUNDARY: &str = "porchlight-picture";
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}/stream",
+    tag = "cameras",
+    summary = "What it sees, as MJPEG",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera"),
+        ("fps" = Option<u32>, Query, description = "Pictures a second", minimum = 1, maximum = 15),
+        ("width" = Option<u32>, Query, description = "Pixels", minimum = 16, maximum = 7680),
+        ("webhook_urls" = Option<String>, Query, description = "Addresses that get the camera's events while it is watched, \
+            with commas between; needs the scope manage"),
+        ("webhook_timeout" = Option<u32>, Query, description = "Seconds of a request to them", minimum = 1, maximum = 300),
+        ("webhook_retry_count" = Option<u32>, Query, description = "Requests of a message to them", minimum = 1, maximum = 20)
+    ),
+    responses((status = 200, description = "JPEGs without end", body = String, content_type = "multipart/x-mixed-replace"))
+)]
 pub(super) async fn stream(
     State(state): State<ApiState>,
     identity: Identity,
@@ -43,13 +66,30 @@ pub(super) async fn stream(
         fps: query.take("fps", |text| query::whole(text, 1, MAX_FPS)).map_or(FPS, |fps| fps as u32),
         width: width(&mut query),
     };
+    let urls = query.take("webhook_urls", urls).unwrap_or_default();
+    let timeout = query.take("webhook_timeout", |text| query::whole(text, 1, MAX_TIMEOUT_S));
+    let retry_count = query.take("webhook_retry_count", |text| query::whole(text, 1, MAX_REQUESTS));
     query.finish()?;
     let camera = cameras::visible(&state, &identity, &id)?;
     let (viewer, first) = watch(&state, &camera, view).await?;
+    let customer = identity.customer.clone();
+    let wish = StreamWish { camera: camera.camera.slug.clone(), customer, urls, timeout, retry_count };
+    let webhooks = webhooks(&state, &identity, &wish).await?;
     let kind = [(header::CONTENT_TYPE, format!("multipart/x-mixed-replace; boundary={BOUNDARY}"))];
-    Ok((kind, Body::from_stream(parts(viewer, first))).into_response())
+    Ok((kind, Body::from_stream(parts(viewer, first, webhooks))).into_response())
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/cameras/{id}/snapshot",
+    tag = "cameras",
+    summary = "What it sees now",
+    params(
+        ("id" = String, Path, description = "Slug or UUID of a camera"),
+        ("width" = Option<u32>, Query, description = "Pixels", minimum = 16, maximum = 7680)
+    ),
+    responses((status = 200, description = "A JPEG", body = Vec<u8>, content_type = "image/jpeg"))
+)]
 pub(super) async fn snapshot(
     State(state): State<ApiState>,
     identity: Identity,
@@ -63,6 +103,47 @@ pub(super) async fn snapshot(
     let (_, still) = watch(&state, &camera, view).await?;
     let about = [(header::CONTENT_TYPE, "image/jpeg".to_owned()), (TAKEN, still.taken.to_string())];
     Ok((about, Body::from(still.jpeg.to_vec())).into_response())
+}
+
+fn urls(text: &str) -> Result<Vec<String>, Complaint> {
+    let urls: Vec<String> =
+        text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
+    match urls.len() <= MAX_WEBHOOKS {
+        true => Ok(urls),
+        false => {
+            Err((format!("ensure there are at most {MAX_WEBHOOKS} addresses"), "value_error.list.max_items"))
+        }
+    }
+}
+
+/// What a viewer's own receivers are told ends with the stream. Who may watch may not yet make the agent send something somewhere.
+async fn webhooks(
+    state: &ApiState,
+    identity: &Identity,
+    wish: &StreamWish,
+) -> Result<Option<StreamWebhooks>, Failure> {
+    if wish.urls.is_empty() {
+        return Ok(None);
+    }
+    if !identity.scopes.allow(Scope::Manage) {
+        return Err(Failure::Forbidden("webhook_urls need a token with the scope manage".to_owned()));
+    }
+    let made = state.0.webhooks.watch(wish).await.map_err(|refusal| match refusal {
+        Refusal::Invalid(problems) => {
+            let wrong = |problem: Problem| {
+                let msg = format!("{}: {}", problem.key, problem.message);
+                Wrong::new("query", "webhook_urls", msg, "value_error")
+            };
+            Failure::Invalid(problems.into_iter().map(wrong).collect())
+        }
+        Refusal::Unknown(_)
+        | Refusal::Exists(..)
+        | Refusal::FileOwned(_)
+        | Refusal::RuleOwned(..)
+        | Refusal::InUse(..)
+        | Refusal::Store(_) => refusal.into(),
+    });
+    made.map(Some)
 }
 
 /// When the camera delivered a picture.
@@ -91,17 +172,18 @@ async fn watch(state: &ApiState, camera: &CameraStatus, view: View) -> Result<(V
 fn parts(
     viewer: Viewer,
     first: Still,
+    webhooks: Option<StreamWebhooks>,
 ) -> impl stream::Stream<Item = Result<Vec<u8>, std::convert::Infallible>> {
     let opening = format!("--{BOUNDARY}\r\n").into_bytes();
-    stream::unfold((viewer, first, Some(opening)), async |(mut viewer, last, opening)| {
+    stream::unfold((viewer, first, Some(opening), webhooks), async |(mut viewer, last, opening, webhooks)| {
         if let Some(opening) = opening {
-            return Some((Ok(part(opening, &last)), (viewer, last, None)));
+            return Some((Ok(part(opening, &last)), (viewer, last, None, webhooks)));
         }
         let still = match timeout(AGAIN, viewer.next()).await {
             Ok(next) => next?,
             Err(_) => last,
         };
-        Some((Ok(part(Vec::new(), &still)), (viewer, still, None)))
+        Some((Ok(part(Vec::new(), &still)), (viewer, still, None, webhooks)))
     })
 }
 

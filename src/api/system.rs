@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::query::Query;
 use super::reply::Failure;
 
 /// The agent as its receivers and its operators meet it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct System {
     name: &'static str,
     version: &'static str,
@@ -23,23 +24,32 @@ pub(super) struct System {
 }
 
 /// How requests leave.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Outbound {
     mode: &'static str,
     https_only: bool,
     allow_link_local: bool,
     /// The one that is set; `null`: the system chooses one of those below.
+    #[schema(value_type = Option<String>)]
     local_address: Option<IpAddr>,
     /// Addresses of this machine that another one can see; behind a router, its address is seen instead.
     source_addresses: Vec<SourceAddress>,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 struct SourceAddress {
     interface: String,
+    #[schema(value_type = String)]
     address: IpAddr,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/system",
+    tag = "agent",
+    summary = "What this agent is",
+    responses((status = 200, description = "OK", body = System))
+)]
 pub(super) async fn system(State(state): State<ApiState>, query: Query) -> Result<Json<System>, Failure> {
     query.finish()?;
     let interfaces = if_addrs::get_if_addrs().map_err(Failure::internal)?;

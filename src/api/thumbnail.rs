@@ -18,6 +18,19 @@ use crate::store::{Reader, StoreError};
 /// Of pictures that were drawn on.
 const QUALITY: u8 = 85;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/thumbnail",
+    tag = "events",
+    summary = "Its picture",
+    params(
+        ("id" = String, Path, description = "The event", format = Uuid),
+        ("box" = Option<bool>, Query, description = "Draw the box and the description"),
+        ("exp" = Option<String>, Query, description = "Of a signed address"),
+        ("sig" = Option<String>, Query, description = "Of a signed address")
+    ),
+    responses((status = 200, description = "A JPEG", body = Vec<u8>, content_type = "image/jpeg"), (status = 304, description = "The picture is the one that is known"))
+)]
 pub(super) async fn thumbnail(
     State(state): State<ApiState>,
     identity: Identity,
@@ -65,7 +78,7 @@ fn find(reader: &Reader, id: EventId) -> Result<Option<(Event, Option<Content>)>
     // A better picture may replace the file between two steps; then there is a new one to look at.
     for _ in 0..3 {
         let Some(event) = reader.event(id)? else { return Ok(None) };
-        let Some(file) = reader.picture(id)? else { return Ok(Some((event, None))) };
+        let Some(file) = reader.picture(event.pictured_as())? else { return Ok(Some((event, None))) };
         match std::fs::read(&file.path) {
             Ok(jpeg) => {
                 let speaks_of_it = event.thumbnail.as_ref().is_none_or(|one| one.sha256 == file.sha256);

@@ -11,6 +11,16 @@ use super::reply::Failure;
 use crate::delivery::{Look, Seen};
 use crate::model::WebhookId;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{id}/health",
+    tag = "webhooks",
+    summary = "Whether its receiver answers",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn health(
     State(state): State<ApiState>,
     identity: Identity,

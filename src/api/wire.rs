@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::model::{
@@ -12,7 +13,7 @@ use crate::store::Page;
 use crate::telemetry::CameraStatus;
 
 /// A piece of a list, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct List<T> {
     items: Vec<T>,
     /// The cursor of the next piece; null at the end.
@@ -34,17 +35,21 @@ pub(super) fn list<T, C: ToString, W>(
 }
 
 /// A camera without its address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CameraRow {
     id: String,
     uuid: Uuid,
     name: String,
+    #[schema(value_type = String)]
     source_type: SourceType,
     state: &'static str,
+    #[schema(value_type = Option<String>)]
     reason: Option<Offline>,
     detail: Option<String>,
     attempts: Option<u32>,
+    #[schema(value_type = String)]
     since: UtcMillis,
+    #[schema(value_type = Option<String>)]
     last_frame: Option<UtcMillis>,
     frames_decoded: u64,
     width: Option<usize>,
@@ -77,23 +82,29 @@ impl From<CameraStatus> for CameraRow {
 }
 
 /// A message to a webhook.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeliveryRow {
+    #[schema(value_type = String)]
     id: DeliveryId,
+    #[schema(value_type = String)]
     event_id: EventId,
     seq: u32,
     webhook: String,
     rule: Rule,
+    #[schema(value_type = String)]
     status: DeliveryStatus,
     attempts: u32,
+    #[schema(value_type = String)]
     created_at: UtcMillis,
+    #[schema(value_type = Option<String>)]
     next_at: Option<UtcMillis>,
+    #[schema(value_type = String)]
     trigger: Trigger,
     error_message: Option<String>,
     error_code: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Rule {
     id: Uuid,
     name: String,
@@ -120,11 +131,13 @@ impl From<Delivery> for DeliveryRow {
 }
 
 /// One request of a message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AttemptRow {
     number: u32,
+    #[schema(value_type = String)]
     trigger: Trigger,
     fallback: bool,
+    #[schema(value_type = String)]
     started_at: UtcMillis,
     duration_ms: u64,
     status_code: Option<u16>,

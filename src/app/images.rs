@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 use image::{DynamicImage, ImageDecoder as _, ImageReader};
 
 use crate::config::{Config, InputSize};
-use crate::detect::{Detector, Picture, View};
+use crate::detect::Detector;
 use crate::inference::{Library, Runtime};
 use crate::model::Detection;
-use crate::pixels::{Area, RgbImage};
+use crate::pixels::{Picture, RgbImage, View};
 use crate::telemetry::{Stage, Telemetry, Worker};
 
 /// How pictures are looked at; `None` leaves it to the manifest.
@@ -57,7 +57,7 @@ impl ImageDetector {
     pub fn detect(&mut self, image: &RgbImage) -> Result<Vec<Detection>> {
         let size = (image.width, image.height);
         let shape = self.shape.unwrap_or_else(|| self.detector.input_shape(Some(self.long_side), size));
-        let view = View { picture: Picture::Rgb(image), area: Area::whole(image.width, image.height) };
+        let view = View::whole(Picture::Rgb(image));
         let mut found =
             self.detector.detect(&[view], shape, self.min_score, self.most_overlap, &self.worker)?;
         Ok(found.pop().unwrap_or_default())

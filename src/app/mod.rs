@@ -5,6 +5,7 @@
 
 mod access;
 mod check;
+mod faces;
 mod images;
 mod inspector;
 mod pace;
@@ -13,10 +14,12 @@ mod probe;
 mod replay;
 mod reporter;
 mod run;
+mod watch;
 mod watchdog;
 mod webhook;
 
 pub use check::problems;
+pub use faces::{ImageFaces, Verification, verify};
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
 pub use probe::{Probe, probe};

@@ -21,9 +21,10 @@ impl Pace {
         if at + self.interval / 10 < next {
             return false;
         }
-        // Keep the beat, but do not catch up after a pause.
-        let on_beat = next + self.interval;
-        self.next = Some(if on_beat > at { on_beat } else { at + self.interval });
+        // Keep the beat, also over a pause, but do not catch up after it: the frames chosen do not depend on what was left out.
+        let late = (at + self.interval / 10).saturating_duration_since(next);
+        let beats = late.as_nanos() / self.interval.as_nanos() + 1;
+        self.next = Some(next + self.interval * u32::try_from(beats).unwrap_or(u32::MAX));
         true
     }
 }

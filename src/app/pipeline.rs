@@ -15,23 +15,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use tokio::sync::mpsc as queue;
+use tokio::sync::{mpsc as queue, watch};
 
-use super::pace::Pace;
+use super::watch::watch_camera;
 use crate::config::{CameraConfig, Config};
-use crate::decode;
 use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
 use crate::events::EventBuilder;
 use crate::inference::{Library, Runtime};
-use crate::live::{Live, Offers};
+use crate::live::Live;
 use crate::model::{
-    BestShot, CameraSlug, CameraState, Captured, Event, Focus, Frame, Observation, Packet, Picture, Shot,
+    BestShot, CameraSlug, CameraState, Captured, DwellMark, Event, Focus, Observation, Packet, Picture, Shot,
     TrackChange, TrackUpdate,
 };
-use crate::motion::MotionDetector;
 use crate::recognise::Photographer;
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
-use crate::track::Tracker;
+use crate::track::{Places, Tracker};
 
 /// Updates between two threads. An update with a picture is a frame (0.35 MB at 640x360), and a camera makes a few in a minute.
 const UPDATES: usize = 16;
@@ -79,6 +77,14 @@ pub(crate) struct CameraInput {
     pub(crate) packets: queue::Receiver<Packet>,
 }
 
+/// What others want of a running pipeline.
+pub(crate) struct Wishes<'a> {
+    /// Who looks at pictures right now.
+    pub(crate) live: &'a Live,
+    /// The lengths of stay that are news.
+    pub(crate) marks: watch::Receiver<Vec<DwellMark>>,
+}
+
 impl Pipeline {
     /// Starts all threads, downstream first. `sink` gets each state of each event in order and says whether to go on.
     pub(crate) fn start(
@@ -87,9 +93,10 @@ impl Pipeline {
         when_full: WhenFull,
         examiner: Examiner,
         telemetry: &Arc<Telemetry>,
-        live: &Live,
+        wishes: Wishes<'_>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
+        let Wishes { live, marks } = wishes;
         let mut pipeline = Self {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
             threads: Vec::new(),
@@ -106,8 +113,15 @@ impl Pipeline {
         let photographer = Photographer::new((&config.events).into(), worker);
         pipeline.spawn("analyse", None, move || analyse(&photographer, &shots, &events_in))?;
 
-        let looking =
-            Looking::new(config, &cameras, when_full, examiner, Arc::clone(&pipeline.inbox), telemetry);
+        let looking = Looking::new(
+            config,
+            &cameras,
+            when_full,
+            examiner,
+            Arc::clone(&pipeline.inbox),
+            telemetry,
+            marks,
+        );
         let slots: Vec<(CameraInput, Slot)> = cameras
             .into_iter()
             .map(|camera| {
@@ -127,7 +141,9 @@ impl Pipeline {
             let name = format!("decode-{}", camera.config.slug());
             let slug = camera.config.slug().clone();
             let offers = live.camera(slug.clone());
-            pipeline.spawn(&name, Some(slug), move || watch(camera, &slot, &offers, &telemetry))?;
+            let live = when_full == WhenFull::NewestWins;
+            pipeline
+                .spawn(&name, Some(slug), move || watch_camera(camera, live, &slot, &offers, &telemetry))?;
         }
         Ok(pipeline)
     }
@@ -179,36 +195,17 @@ impl Pipeline {
     }
 }
 
-/// Thread `decode-<camera>`: packets to frames, shown to viewers; frames to motion, into the camera's slot.
-fn watch(camera: CameraInput, slot: &Slot, offers: &Offers, telemetry: &Telemetry) {
-    let CameraInput { config, packets } = camera;
-    let worker = telemetry.worker(Stage::Motion, format!("motion-{}", config.slug()));
-    let mut pace = Pace::new(config.fps);
-    let mut motion = MotionDetector::new(config.motion, config.motion_masks.clone());
-    let look = |frame: Frame| {
-        let frame = Arc::new(frame);
-        offers.offer(&frame);
-        if !pace.is_due(frame.captured.at) {
-            return ControlFlow::Continue(());
-        }
-        let motion = {
-            let _busy = worker.busy();
-            motion.update(&frame)
-        };
-        let observation = Observation { frame, motion };
-        if slot.put(observation) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
-    decode::run(packets, &config.camera, config.privacy_masks.clone(), telemetry, look);
-}
-
 /// Thread `detect`.
 struct Looking {
     examiner: Examiner,
     inbox: Arc<Inbox>,
     telemetry: Arc<Telemetry>,
     patience: Duration,
+    /// Cameras looked at together.
+    most: usize,
     live: bool,
     trackers: HashMap<CameraSlug, Watched>,
+    marks: watch::Receiver<Vec<DwellMark>>,
 }
 
 struct Watched {
@@ -225,33 +222,39 @@ impl Looking {
         examiner: Examiner,
         inbox: Arc<Inbox>,
         telemetry: &Arc<Telemetry>,
+        mut marks: watch::Receiver<Vec<DwellMark>>,
     ) -> Self {
+        let known = marks.borrow_and_update().clone();
         let watched = |input: &CameraInput| {
             let camera = &input.config;
-            let tracker = Tracker::new(
+            let mut tracker = Tracker::new(
                 Arc::clone(&camera.camera),
-                camera.zones.clone(),
+                Places { zones: camera.zones.clone(), lines: camera.lines.clone() },
                 config.track.clone(),
                 config.events.clone(),
                 examiner.min_score(),
             );
+            tracker.set_dwell_marks(&known);
             (camera.slug().clone(), Watched { tracker, last: None })
         };
         Self {
             trackers: cameras.iter().map(watched).collect(),
             // A single camera has nobody to wait for.
             patience: if cameras.len() > 1 { config.detect.batch_wait } else { Duration::ZERO },
+            most: config.detect.batch_size,
             live: when_full == WhenFull::NewestWins,
             telemetry: Arc::clone(telemetry),
             examiner,
             inbox,
+            marks,
         }
     }
 
     /// Until all cameras are gone, or nobody wants updates. Gives the detector back, unless the network failed.
     fn run(mut self, out: &SyncSender<TrackUpdate<Shot>>) -> Option<Examiner> {
         let inbox = Arc::clone(&self.inbox);
-        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience) {
+        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience, self.most) {
+            self.follow_rules();
             let updates = match self.look(observations) {
                 Ok(updates) => updates,
                 Err(error) => {
@@ -274,6 +277,15 @@ impl Looking {
         Some(self.examiner)
     }
 
+    /// Rules may change while the agent runs.
+    fn follow_rules(&mut self) {
+        // An error means that the sender is gone: a replay's rules never change.
+        if self.marks.has_changed().unwrap_or(false) {
+            let marks = self.marks.borrow_and_update();
+            self.trackers.values_mut().for_each(|watched| watched.tracker.set_dwell_marks(&marks));
+        }
+    }
+
     fn look(&mut self, observations: Vec<Observation>) -> Result<Vec<TrackUpdate<Shot>>> {
         let job = |observation: Observation| {
             let watched = self.trackers.get(&observation.frame.camera.slug);
@@ -286,9 +298,12 @@ impl Looking {
         let _busy = self.examiner.worker().busy_with(Stage::Track);
         let mut updates = Vec::new();
         for examination in examinations {
-            if let Some(watched) = self.trackers.get_mut(&examination.frame.camera.slug) {
+            let camera = &examination.frame.camera.slug;
+            if let Some(watched) = self.trackers.get_mut(camera) {
                 watched.last = Some((examination.frame.captured, Instant::now()));
                 updates.extend(watched.tracker.update(&examination));
+                let follows = watched.tracker.follows(examination.frame.captured.at);
+                self.inbox.looked(camera, examination.examined.len(), follows);
                 self.telemetry.frame_processed();
             }
         }

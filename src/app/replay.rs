@@ -1,4 +1,4 @@
-//! Files through the whole pipeline, as fast as they can be examined, every frame looked at.
+//! Files through the whole pipeline, as fast as they can be examined; no frame that a live camera would examine is left out.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,14 +10,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::pipeline::{CameraInput, Pipeline, load_detector};
+use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
 use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::{Examiner, WhenFull};
 use crate::live::Live;
 use crate::model::{CameraState, Captured, Event, Picture};
+use crate::rules::Rules;
 use crate::telemetry::{CameraLabel, CameraStatus, Telemetry, peak_rss_bytes, process_cpu};
 
 /// A replay of files, one after the other, with one detector.
@@ -57,9 +59,11 @@ impl Replay {
         let cancel = CancellationToken::new();
         let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received });
         let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
-        let (cameras, nobody) = (vec![input], Live::default());
-        let pipeline =
-            Pipeline::start(&self.config, cameras, WhenFull::Wait, examiner, &self.telemetry, &nobody, sink)?;
+        let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
+        let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);
+        let (when_full, telemetry) = (WhenFull::Wait, &self.telemetry);
+        let wishes = Wishes { live: &nobody, marks };
+        let pipeline = Pipeline::start(config, cameras, when_full, examiner, telemetry, wishes, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);
         self.examiner =

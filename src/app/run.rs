@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{first_token, sign_pictures};
-use super::pipeline::{CameraInput, Pipeline, load_detector};
+use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
 use super::{inspector_verifier, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
@@ -88,8 +88,10 @@ async fn supervise(config: &Config) -> Result<()> {
     services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
+    let wishes = Wishes { live: &live, marks: publisher.dwell_marks() };
     let sink = publish_with(publisher);
-    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, &live, sink)?;
+    let pipeline =
+        Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, wishes, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));

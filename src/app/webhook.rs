@@ -8,10 +8,10 @@ use anyhow::{Context as _, bail};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 
-use crate::config::{Config, HttpMethod, SignatureConfig, SigningKey};
+use crate::config::{Config, HttpMethod, SignatureConfig, SigningKey, stable_uuid};
 use crate::delivery::{Message, Payload, Signer};
 use crate::model::{Delivery, Event, EventId, EventType, RuleRef, Trigger, UtcMillis};
-use crate::rules::Rules;
+use crate::rules::{Memory, Rules};
 use crate::store::Reader;
 
 /// Stands for the value of a header that the user set.
@@ -61,17 +61,20 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
     };
     let wrong = |(key, message)| anyhow::anyhow!("webhook `{webhook}`: {key}: {message}");
     let (payload, signer) = (Payload::compile(hook).map_err(wrong)?, Signer::compile(hook).map_err(wrong)?);
-    let planned = Rules::new(config).plan(event).into_iter().find(|planned| planned.webhook == hook.id);
+    let planned = Rules::new(config)
+        .plan(event, &mut Memory::default())
+        .deliveries
+        .into_iter()
+        .find(|planned| planned.webhook == hook.id);
     // An event that the webhook would not get is shown as if it did.
-    let own = || RuleRef { id: hook_id(webhook), name: hook.name.clone() };
+    let own = || RuleRef { id: stable_uuid("webhook", &hook.id), name: hook.name.clone() };
     let rule = planned.map_or_else(own, |planned| planned.rule);
     let delivery = Delivery::new(event, hook.id.clone(), rule, Trigger::Test);
-    let picture = match payload.wants_thumbnail() {
-        true => {
-            Reader::open(&config.data_dir).and_then(|reader| reader.picture_content(event.id)).ok().flatten()
-        }
-        false => None,
-    };
+    let shown = event.thumbnail.as_ref().filter(|_| payload.wants_thumbnail());
+    let picture = shown.and_then(|shown| {
+        let reader = Reader::open(&config.data_dir).ok()?;
+        reader.picture_content(event.pictured_as(), &shown.sha256).ok()?
+    });
     let event = config.api.pictures.fill_in(event.clone());
     let message = Message { delivery: &delivery, event: &event, thumbnail: picture.as_deref() };
     let rendered = payload.render(&[message], &config.api.public_base_url)?;
@@ -95,10 +98,6 @@ pub fn preview(config: &Config, webhook: &str, event: &Event) -> anyhow::Result<
         headers,
         body: rendered.body,
     })
-}
-
-fn hook_id(webhook: &str) -> uuid::Uuid {
-    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, webhook.as_bytes())
 }
 
 /// A request of which somebody says that it is signed.

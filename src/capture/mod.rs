@@ -19,7 +19,6 @@ mod queue;
 mod rtsp;
 mod rtsp_error;
 mod status;
-mod usb;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -64,7 +63,6 @@ pub struct Capture {
     start: Option<Captured>,
     telemetry: Arc<Telemetry>,
     sessions: Arc<rtsp::Sessions>,
-    usb: usb::Busy,
 }
 
 impl Capture {
@@ -78,7 +76,6 @@ impl Capture {
             start: None,
             telemetry,
             sessions: Arc::new(rtsp::Sessions::new(&config.camera)),
-            usb: usb::Busy::default(),
         }
     }
 
@@ -141,7 +138,6 @@ impl Capture {
             match &self.source {
                 Source::Rtsp(source) => rtsp::run_once(self, source, out, cancel).await,
                 Source::Http(source) => http::run_once(self, source, out, cancel).await,
-                Source::Usb(source) => usb::run_once(self, source, out, cancel).await,
                 Source::File(source) => file::run_once(self, source, out, cancel).await,
             }
         };

@@ -48,6 +48,20 @@ pub(super) enum Command {
     /// `{"image","label","class_id","score","box":[x1,y1,x2,y2]}`, the box in pixels (it may reach beyond the picture
     /// where the object does), class_id the COCO index 0-79.
     Detect(DetectArgs),
+    /// Find faces in pictures, and tell how usable each is
+    ///
+    /// JPEG, PNG, WebP and BMP; turned as their EXIF data says. Prints a table, or with --json one line a face:
+    /// `{"image","box":[x1,y1,x2,y2],"landmarks":[[x,y],…],"score","quality":{…},"flaw"}`, in pixels. The five landmarks are the
+    /// eye on the left of the picture, the one on the right, the tip of the nose, the left and the right corner of the mouth. A
+    /// face with a flaw (too_small, blurred, too_dark, too_bright, turned_away, cut_off, uncertain) never says who somebody is;
+    /// the limits are in `[faces]` of the configuration.
+    Faces(FacesArgs),
+    /// Tell whether two photos show one person
+    ///
+    /// The largest face of each photo is compared. Exits with 0 when they are one person's, with 1 when not, and with 2 when that
+    /// cannot be told: no face, no such file. With --json: `{"same", "similarity", "threshold"}`; the similarity is the cosine of
+    /// the two embeddings. A face of poor quality is compared nevertheless, with a word about it on stderr.
+    Verify(VerifyFacesArgs),
     /// List the installed models and ONNX Runtime
     Models(ModelsArgs),
     /// Show messages to webhooks: what waits, what arrived, what failed and why
@@ -224,7 +238,7 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ProbeArgs {
-    /// What would stand in the configuration: rtsp://…, http://…, /dev/video0, usb:NAME, or a file
+    /// What would stand in the configuration: rtsp://…, http://…, or a file
     #[arg(value_name = "URL|DEVICE", value_hint = ValueHint::AnyPath)]
     pub(super) source: String,
     /// The camera's user
@@ -255,7 +269,8 @@ pub(super) struct ReplayArgs {
     /// Print one JSON event a line (each state of each event), instead of a table
     #[arg(long)]
     pub(super) json: bool,
-    /// At the end, print one JSON object on stderr: frames, inferences, wall and CPU seconds by stage, peak memory
+    /// At the end, print one JSON object on stderr: pictures that arrived, were decoded and examined, inferences, wall and CPU
+    /// seconds by stage, peak memory
     #[arg(long)]
     pub(super) stats: bool,
     /// Settings to use [default: the built-in ones]
@@ -264,12 +279,22 @@ pub(super) struct ReplayArgs {
     /// Play the files as this camera of the configuration: its masks, zones and rate [default: a camera named as the file]
     #[arg(long, value_name = "ID")]
     pub(super) camera: Option<String>,
+    /// Which pictures to decode: all, or auto as a live camera does, with the same events for less work [default: the camera's
+    /// setting, so that a replay tells what the agent would have told]
+    #[arg(long, value_name = "WHICH")]
+    pub(super) decode: Option<DecodeArg>,
     /// Write the pictures of events here, as EVENT-SEQ.jpg
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) pictures: Option<PathBuf>,
     /// When the first frame was taken, such as 2026-11-22T08:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     pub(super) start: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(super) enum DecodeArg {
+    All,
+    Auto,
 }
 
 #[derive(Debug, clap::Args)]
@@ -295,6 +320,41 @@ pub(super) struct DetectArgs {
     /// Write the pictures with boxes drawn here
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) draw: Option<PathBuf>,
+    /// Settings to use [default: the built-in ones]
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct FacesArgs {
+    /// Pictures
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(super) images: Vec<PathBuf>,
+    /// Print one JSON object a face
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print what each face looks like as numbers, too: `"embedding"`, a vector of length 1
+    #[arg(long, requires = "json")]
+    pub(super) embeddings: bool,
+    /// Write the pictures with boxes and landmarks drawn here
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) draw: Option<PathBuf>,
+    /// Settings to use [default: the built-in ones]
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyFacesArgs {
+    /// A photo
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) a: PathBuf,
+    /// Another one
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) b: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
     /// Settings to use [default: the built-in ones]
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,

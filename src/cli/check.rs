@@ -9,19 +9,31 @@ use crate::app;
 use crate::config::{Config, ConfigError, Problem};
 
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let problems = match Config::load(&args.config) {
-        Ok(config) => app::problems(&config),
-        Err(error) => error.problems,
+    let (problems, warnings) = match Config::load(&args.config) {
+        Ok(config) => (app::problems(&config), config.warnings),
+        Err(error) => (error.problems, Vec::new()),
     };
     let ok = problems.is_empty();
     if args.json {
         let json = |p: &Problem| json!({"line": p.line, "key": p.key, "message": p.message});
-        let problems: Vec<_> = problems.iter().map(json).collect();
-        println!("{}", json!({"ok": ok, "problems": problems}));
-    } else if ok {
+        let list = |problems: &[Problem]| problems.iter().map(json).collect::<Vec<_>>();
+        println!("{}", json!({"ok": ok, "problems": list(&problems), "warnings": list(&warnings)}));
+        return Ok(exit_code(ok));
+    }
+    let lines = |problems| ConfigError { file: Some(args.config.clone()), problems };
+    if !warnings.is_empty() {
+        let text = lines(warnings).to_string();
+        text.lines().for_each(|line| eprintln!("warning: {line}"));
+    }
+    if ok {
         println!("{}: all well", args.config.display());
     } else {
-        eprintln!("{}", ConfigError { file: Some(args.config.clone()), problems });
+        eprintln!("{}", lines(problems));
     }
-    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(ok))
+}
+
+/// What is only odd stops nothing: the service starts with it.
+fn exit_code(ok: bool) -> ExitCode {
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::args::DetectArgs;
 use super::replay::load_config;
+use super::rounded;
 use super::table::table;
 use crate::app::{ImageDetector, ImageOptions, read_image};
-use crate::model::Detection;
+use crate::model::{Detection, Rect};
 use crate::pixels::{RgbImage, draw_boxes, encode_rgb};
 
 /// A picture that cannot be read is said and does not keep the others from being looked at; the exit code tells.
@@ -54,7 +55,8 @@ pub(super) fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
             }
         }
         if let Some(folder) = &args.draw {
-            draw(image, &found, path, folder)?;
+            let caption = |d: &Detection| (d.rect, format!("{} {:.2}", d.class, d.score));
+            draw(image, &found.iter().map(caption).collect::<Vec<_>>(), path, folder)?;
         }
     }
     if !args.json {
@@ -69,13 +71,14 @@ fn pixels(detection: &Detection, image: &RgbImage) -> [f32; 4] {
     [rect.x1 * width, rect.y1 * height, rect.x2 * width, rect.y2 * height]
 }
 
-fn rounded(value: f32, factor: f64) -> f64 {
-    (f64::from(value) * factor).round() / factor
-}
-
-fn draw(mut image: RgbImage, found: &[Detection], path: &Path, folder: &Path) -> anyhow::Result<()> {
-    let captions: Vec<String> = found.iter().map(|d| format!("{} {:.2}", d.class, d.score)).collect();
-    draw_boxes(&mut image, found.iter().zip(&captions).map(|(d, caption)| (d.rect, caption.as_str())));
+/// Writes the picture with boxes and captions into a folder.
+pub(super) fn draw(
+    mut image: RgbImage,
+    boxes: &[(Rect, String)],
+    path: &Path,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    draw_boxes(&mut image, boxes.iter().map(|(rect, caption)| (*rect, caption.as_str())));
     let name = path.file_stem().unwrap_or(path.as_os_str());
     let target = folder.join(name).with_extension("jpg");
     std::fs::write(&target, encode_rgb(&image, 90)?)

@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod detect;
+mod faces;
 mod models;
 mod outbox;
 mod probe;
@@ -66,6 +67,14 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
             start_logging(log.unwrap_or("error"), LogFormat::Text)?;
             probe::run(&args)
         }
+        Command::Faces(args) => {
+            start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
+            faces::faces(&args)
+        }
+        Command::Verify(args) => {
+            start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
+            Ok(faces::compare(&args))
+        }
         Command::Models(args) => models::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "porchlight", &mut std::io::stdout());
@@ -81,4 +90,9 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
 
 fn start_logging(level: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(telemetry::init_logging(level, format == LogFormat::Json)?)
+}
+
+/// To so many decimals: 1e4 for four.
+fn rounded(value: f32, factor: f64) -> f64 {
+    (f64::from(value) * factor).round() / factor
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::ReplayArgs;
+use super::args::{DecodeArg, ReplayArgs};
 use crate::app::Replay;
-use crate::config::{CameraConfig, Config};
+use crate::config::{CameraConfig, Config, Decode};
 use crate::model::{CameraSlug, Captured, Event, Picture, UtcMillis};
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -26,7 +26,11 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let files: Vec<(PathBuf, CameraConfig)> = args
         .files
         .iter()
-        .map(|file| Ok((file.clone(), camera_for(file, args.camera.as_deref(), &config)?)))
+        .map(|file| {
+            let mut camera = camera_for(file, args.camera.as_deref(), &config)?;
+            camera.decode = args.decode.map_or(camera.decode, decode);
+            Ok((file.clone(), camera))
+        })
         .collect::<anyhow::Result<_>>()?;
     let mut replay = Replay::new(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -41,6 +45,13 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         eprintln!("{}", serde_json::to_string(&replay.statistics())?);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn decode(argument: DecodeArg) -> Decode {
+    match argument {
+        DecodeArg::All => Decode::All,
+        DecodeArg::Auto => Decode::Auto,
+    }
 }
 
 /// The user's settings, or the built-in ones.

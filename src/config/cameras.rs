@@ -1,4 +1,4 @@
-//! `[[camera]]` tables: identity, masks and zones. Where the pictures come from is in [`super::source`].
+//! `[[camera]]` tables: identity, masks, zones and lines. Where the pictures come from is in [`super::source`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::read::{customer, placeholder, title};
 use super::section::Section;
 use super::source::source;
-use super::{CameraConfig, Motion};
-use crate::model::{Camera, CameraSlug, Polygon};
+use super::{CameraConfig, Decode, Motion};
+use crate::model::{Camera, CameraSlug, Line, Polygon};
 
 /// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
 const CAMERA_NAMESPACE: Uuid = Uuid::from_u128(0x6d0f_2c3b_7a51_4f0e_9d57_3a9e_15c8_6b01);
@@ -34,10 +34,12 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         enabled: section.required("enabled"),
         source,
         fps: section.number("fps", 0.1..=60.0),
+        decode: section.choice("decode", &[("auto", Decode::Auto), ("all", Decode::All)]),
         motion: motion(section.section("motion")),
         motion_masks: polygons(&section, "motion_masks"),
         privacy_masks: polygons(&section, "privacy_masks"),
-        zones: zones(section.section("zones")),
+        zones: shapes(section.section("zones"), POLYGON, Polygon::new),
+        lines: shapes(section.section("lines"), LINE, line),
     };
     section.finish();
     camera
@@ -70,17 +72,31 @@ fn polygons(section: &Section<'_>, key: &str) -> Vec<Polygon> {
     corners.into_iter().enumerate().filter_map(polygon).collect()
 }
 
-fn zones(section: Section<'_>) -> BTreeMap<String, Polygon> {
-    let mut zones = BTreeMap::new();
+const LINE: &str = "a line is two different points [x, y], each from 0 to 1";
+
+fn line(points: Vec<(f32, f32)>) -> Option<Line> {
+    match points[..] {
+        [from, to] => Line::new(from, to),
+        _ => None,
+    }
+}
+
+/// Shapes by name; `what` says what one is.
+fn shapes<T>(
+    section: Section<'_>,
+    what: &str,
+    shape: impl Fn(Vec<(f32, f32)>) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let mut shapes = BTreeMap::new();
     for name in section.free_keys() {
-        let Some(corners) = section.optional::<Vec<(f32, f32)>>(&name) else { continue };
-        match Polygon::new(corners) {
-            Some(polygon) => {
-                zones.insert(name, polygon);
+        let Some(points) = section.optional::<Vec<(f32, f32)>>(&name) else { continue };
+        match shape(points) {
+            Some(shape) => {
+                shapes.insert(name, shape);
             }
-            None => section.wrong(&name, POLYGON),
+            None => section.wrong(&name, what),
         }
     }
     section.finish();
-    zones
+    shapes
 }

@@ -107,6 +107,17 @@ pub struct ModelOutput {
     pub nms_iou: f32,
     /// Length of an embedding.
     pub dimensions: usize,
+    /// Where an embedding wants the eyes, the nose and the mouth.
+    pub alignment: Alignment,
+}
+
+/// Where the five points of a face lie in the picture that an embedder is fed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alignment {
+    /// As ArcFace was trained, and nearly everything since.
+    Arcface,
+    /// As dlib's ResNet was trained: more of the head around the face.
+    Dlib,
 }
 
 /// The kinds of answers that can be read.
@@ -122,6 +133,10 @@ pub enum Family {
     Yolo,
     /// Heat map with landmarks: CenterFace.
     Centerface,
+    /// Grid offsets with landmarks: YuNet.
+    Yunet,
+    /// Distances from anchors with landmarks: SCRFD.
+    Scrfd,
     /// A vector.
     Embedding,
 }
@@ -237,6 +252,8 @@ fn output(section: Section<'_>, job: Job) -> ModelOutput {
         ("yolox", Family::Yolox),
         ("yolo", Family::Yolo),
         ("centerface", Family::Centerface),
+        ("yunet", Family::Yunet),
+        ("scrfd", Family::Scrfd),
         ("embedding", Family::Embedding),
     ];
     let score = |key| section.number(key, 0.0..=1.0) as f32;
@@ -252,6 +269,12 @@ fn output(section: Section<'_>, job: Job) -> ModelOutput {
         dimensions: match job {
             Job::Embedding => section.whole("dimensions", 1..=65536),
             Job::Objects | Job::Faces => 0,
+        },
+        alignment: match section.has("alignment") {
+            true => {
+                section.choice("alignment", &[("arcface", Alignment::Arcface), ("dlib", Alignment::Dlib)])
+            }
+            false => Alignment::Arcface,
         },
     };
     section.finish();

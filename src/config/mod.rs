@@ -1,50 +1,53 @@
 //! The one TOML file of the installer, read over `config/default.toml` and checked as a whole.
 //!
 //! [`Config::load`] either returns settings that need no further checking or a [`ConfigError`] with every problem. Nothing here
-//! opens a camera, a model or a socket. Secrets live in [`SecretString`], whose `Debug` prints nothing.
+//! opens a camera, a model or a socket. Secrets live in [`SecretString`](secrecy::SecretString), whose `Debug` prints nothing.
 
 mod cameras;
 mod coco;
+mod faces;
 mod inbound;
 mod json;
 mod manifest;
 mod outbound;
 mod problem;
 mod read;
+mod reader;
 mod report;
+mod rule;
 mod section;
 mod source;
 mod store;
 mod value;
 mod webhook;
-mod webhook_reader;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
-use url::Url;
 
-use crate::model::{Camera, CameraSlug, EventState, Label, PictureLinks, Polygon, Scopes, WebhookId};
+use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Polygon, Scopes};
 
 pub use coco::coco80_index;
+pub use faces::Faces;
 pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
-pub use manifest::{Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
+pub use manifest::{Alignment, Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
-pub use source::{Credentials, FileSource, HttpSource, RtspSource, Source, Transport, UsbSource};
+pub use reader::{Reading, SpecReader};
+pub use rule::{
+    Cooldown, KnownWebhook, LineCondition, RuleConditions, RuleConfig, Schedule, Window, stable_uuid,
+};
+pub use source::{Credentials, FileSource, HttpSource, RtspSource, Source, Transport};
 pub use store::{Durability, QueueFull, QueueLimits, Store};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
     HealthConfig, HealthMethod, HttpMethod, LimitsConfig, OnMissing, Order, Owner, PayloadConfig, RateLimit,
     RetryConfig, RetryOn, SignatureConfig, SigningKey, TlsConfig, WebhookConfig, filter_pattern,
 };
-pub use webhook_reader::{Reading, WebhookReader};
 
 /// Every default, with comments: `config/default.toml`.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -68,6 +71,8 @@ pub struct Config {
     pub models: Models,
     /// `[detect]`
     pub detect: Detect,
+    /// `[faces]`
+    pub faces: Faces,
     /// `[track]`
     pub track: Track,
     /// `[events]`
@@ -84,12 +89,12 @@ pub struct Config {
     pub reporter: Reporter,
     /// `[[camera]]`
     pub cameras: Vec<CameraConfig>,
-    /// `[[webhook]]`
+    /// `[[webhook]]`, and the webhooks of the rules' actions.
     pub webhooks: Vec<WebhookConfig>,
     /// `[[rule]]`
     pub rules: Vec<RuleConfig>,
-    /// Reads the webhooks of the API over the same defaults.
-    pub webhook_reader: WebhookReader,
+    /// Reads the webhooks and rules of the API over the same defaults.
+    pub reader: SpecReader,
     /// What works and is probably not what was meant.
     pub warnings: Vec<Problem>,
 }
@@ -255,6 +260,8 @@ pub struct CameraConfig {
     pub source: Source,
     /// Frames examined per second.
     pub fps: f64,
+    /// Which pictures are decoded.
+    pub decode: Decode,
     /// Motion settings.
     pub motion: Motion,
     /// Where motion does not count.
@@ -263,6 +270,8 @@ pub struct CameraConfig {
     pub privacy_masks: Vec<Polygon>,
     /// Named areas.
     pub zones: BTreeMap<String, Polygon>,
+    /// Named lines.
+    pub lines: BTreeMap<String, Line>,
 }
 
 impl CameraConfig {
@@ -271,6 +280,15 @@ impl CameraConfig {
     pub fn slug(&self) -> &CameraSlug {
         &self.camera.slug
     }
+}
+
+/// Which pictures of a camera are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decode {
+    /// While nothing happens key frames only, and all from where something began.
+    Auto,
+    /// All.
+    All,
 }
 
 /// The motion stage of one camera.
@@ -284,21 +302,6 @@ pub struct Motion {
     pub start_frames: u32,
     /// Quiet before it counts as still.
     pub quiet: Duration,
-}
-
-/// One rule.
-#[derive(Debug, Clone)]
-pub struct RuleConfig {
-    /// Name in addresses.
-    pub id: WebhookId,
-    /// For people.
-    pub name: String,
-    /// Whether it is used.
-    pub enabled: bool,
-    /// When it fires.
-    pub when: Conditions,
-    /// Whom it tells.
-    pub webhooks: Vec<WebhookId>,
 }
 
 /// What an event must be like. An empty list asks for nothing.

@@ -11,17 +11,20 @@ use toml_span::{ErrorKind, Value};
 use url::Url;
 
 use super::cameras::camera;
+use super::faces::faces;
 use super::inbound::{inbound, networks};
 use super::outbound::outbound;
 use super::report::Report;
+use super::rule::read::{check_names, check_places, rule};
 use super::section::{Section, hint};
 use super::webhook::aliases::canonical_file;
-use super::webhook::read::{rule, webhook};
+use super::webhook::read::webhook;
 use super::{
-    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Durability, Events, Inspector, Log, LogFormat, Models,
-    Owner, Problem, QueueFull, QueueLimits, Reporter, RuleConfig, Store, Track, WebhookConfig, WebhookReader,
+    Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Durability, Events, Inspector, KnownWebhook, Log,
+    LogFormat, Models, Owner, Problem, QueueFull, QueueLimits, Reporter, RuleConfig, SpecReader, Store,
+    Track, WebhookConfig,
 };
-use crate::model::{CameraSlug, Label, PictureLinks, Scope, WebhookId};
+use crate::model::{CameraSlug, Label, PictureLinks, Scope};
 
 const MIB: u64 = 1024 * 1024;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,20 +42,23 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Problem>> {
     let root = Section::root(&user, &defaults, &report);
 
     let cameras: Vec<CameraConfig> = root.sections("camera").into_iter().map(camera).collect();
-    let webhooks: Vec<WebhookConfig> =
+    let mut webhooks: Vec<WebhookConfig> =
         root.sections("webhook").into_iter().map(|section| webhook(section, Owner::File)).collect();
-    let rules: Vec<RuleConfig> = root.sections("rule").into_iter().map(rule).collect();
+    let rules: Vec<RuleConfig> =
+        root.sections("rule").into_iter().map(|section| rule(section, &root, Owner::File)).collect();
+    webhooks.extend(rules.iter().flat_map(|rule| rule.actions.iter().cloned()));
     let config = Config {
         data_dir: agent(root.section("agent")),
         log: log(root.section("log")),
         api: api(root.section("api")),
         models: models(root.section("models")),
         detect: detect(root.section("detect")),
+        faces: faces(root.section("faces")),
         track: track(root.section("track")),
         events: events(root.section("events")),
         store: store(root.section("store")),
         inspector: inspector(root.section("inspector")),
-        webhook_reader: WebhookReader::new(text, &cameras),
+        reader: SpecReader::new(text, &cameras),
         outbound: outbound(root.section("outbound")),
         inbound: inbound(root.section("inbound"), root.section("ingest")),
         reporter: reporter(root.section("reporter")),
@@ -244,7 +250,7 @@ fn reporter(section: Section<'_>) -> Reporter {
     Reporter { heartbeat: (!interval.is_zero()).then_some(interval) }
 }
 
-const REFUSED: &str = "refused";
+pub(super) const REFUSED: &str = "refused";
 
 /// Stands in for an id that was refused, so that reading can go on and find the other problems.
 pub(super) fn placeholder<T, E: std::fmt::Debug>(parse: impl Fn(&str) -> Result<T, E>) -> T {
@@ -297,7 +303,8 @@ pub(super) fn label(text: &str) -> Result<Label, String> {
 /// Ids must be unique, and what is named must exist.
 fn check_references(config: &Config, root: &Section<'_>) {
     let cameras: Vec<&str> = config.cameras.iter().map(|camera| camera.slug().as_str()).collect();
-    let webhooks: Vec<&str> = config.webhooks.iter().map(|webhook| webhook.id.as_str()).collect();
+    let of_file = config.webhooks.iter().filter(|webhook| webhook.owner == Owner::File);
+    let webhooks: Vec<&str> = of_file.clone().map(|webhook| webhook.id.as_str()).collect();
     let rules: Vec<&str> = config.rules.iter().map(|rule| rule.id.as_str()).collect();
     for (table, ids) in [("camera", &cameras), ("webhook", &webhooks), ("rule", &rules)] {
         for (index, id) in ids.iter().enumerate() {
@@ -309,20 +316,16 @@ fn check_references(config: &Config, root: &Section<'_>) {
         }
     }
 
-    let check = |table, index, key, named: &[&str], known: &[&str]| {
-        for name in named.iter().filter(|name| !known.contains(name)) {
-            let hint = hint(name, known);
-            root.wrong_in(table, index, key, format!("there is no `{name}`; {hint}"));
+    for (index, webhook) in of_file.enumerate() {
+        let named = webhook.when.cameras.iter().map(CameraSlug::as_str);
+        for name in named.filter(|name| !cameras.contains(name)) {
+            let message = format!("there is no `{name}`; {}", hint(name, &cameras));
+            root.wrong_in("webhook", index, "cameras", message);
         }
-    };
-    for (index, webhook) in config.webhooks.iter().enumerate() {
-        let named: Vec<&str> = webhook.when.cameras.iter().map(CameraSlug::as_str).collect();
-        check("webhook", index, "cameras", &named, &cameras);
     }
+    let known: Vec<KnownWebhook<'_>> = config.webhooks.iter().map(KnownWebhook::from).collect();
     for (index, rule) in config.rules.iter().enumerate() {
-        let named: Vec<&str> = rule.when.cameras.iter().map(CameraSlug::as_str).collect();
-        check("rule", index, "cameras", &named, &cameras);
-        let named: Vec<&str> = rule.webhooks.iter().map(WebhookId::as_str).collect();
-        check("rule", index, "webhooks", &named, &webhooks);
+        check_names(rule, &config.cameras, &known, |key, message| root.wrong_in("rule", index, key, message));
+        check_places(rule, &config.cameras, |key, message| root.wrong_in("rule", index, key, message));
     }
 }

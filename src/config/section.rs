@@ -68,6 +68,12 @@ impl<'s> Section<'s> {
         Section::new(String::new(), own.into_iter().chain(defaults).collect(), self.report)
     }
 
+    /// This table over another.
+    pub(super) fn with_defaults(mut self, defaults: &Section<'s>) -> Self {
+        self.layers.extend(defaults.layers.iter().cloned());
+        self
+    }
+
     fn new(path: String, layers: Vec<Layer<'s>>, report: &'s Report<'s>) -> Self {
         Self { path, layers, known: RefCell::default(), report }
     }
@@ -290,7 +296,9 @@ impl<'s> Section<'s> {
         let Some(value) = self.find(key) else { return Vec::new() };
         let (_, place) = self.place(key);
         let Some(items) = value.as_array() else {
-            self.wrong(key, format!("expected [[{place}]], with two brackets"));
+            let names = place.split('.').map(|name| name.split('[').next().unwrap_or(name));
+            let header = names.collect::<Vec<_>>().join(".");
+            self.wrong(key, format!("expected [[{header}]], with two brackets"));
             return Vec::new();
         };
         let section = |(index, item): (usize, &'s Value<'s>)| {

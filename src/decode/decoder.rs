@@ -46,34 +46,31 @@ pub(super) struct Picture {
 /// Decodes the packets of one camera.
 pub struct Decoder {
     camera: Arc<Camera>,
-    engine: Engine,
+    /// `None`: nothing can be decoded before the next key frame.
+    engine: Option<Engine>,
     reorder: Reorder,
     /// Frames whose turn has come, and that no caller has got yet.
     ready: Vec<Frame>,
-    /// Nothing can be decoded before the next key frame.
-    waiting: bool,
 }
 
 impl Decoder {
     /// A decoder that waits for a key frame.
     #[must_use]
     pub fn new(camera: Arc<Camera>) -> Self {
-        let engine = Engine::Still(Codec::Jpeg);
-        Self { camera, engine, reorder: Reorder::default(), ready: Vec::new(), waiting: true }
+        Self { camera, engine: None, reorder: Reorder::default(), ready: Vec::new() }
     }
 
     /// Decodes one access unit. After an error, and after a gap, packets are dropped up to the next key frame.
     pub fn decode(&mut self, packet: Packet) -> Result<Decoded, DecodeError> {
-        self.waiting |= packet.gap || !self.engine.takes(packet.codec);
-        if self.waiting && !packet.key {
+        // What is left of a picture before a gap would be an error of the next one.
+        if packet.gap || self.engine.as_ref().is_some_and(|engine| engine.codec() != packet.codec) {
+            self.engine = None;
+        }
+        if self.engine.is_none() && !packet.key {
             return Ok(self.decoded(Some("no_key_frame")));
         }
-        if self.waiting {
-            // What is left of the picture before the gap would be an error of this one.
-            self.engine = Engine::new(packet.codec);
-            self.waiting = false;
-        }
-        let result = self.decode_picture(&packet).and_then(|(begins, picture)| {
+        let engine = self.engine.get_or_insert_with(|| Engine::new(packet.codec));
+        let result = engine.decode(&packet).and_then(|(begins, picture)| {
             if begins.is_some() {
                 self.reorder.begin(begins, &mut self.ready);
             }
@@ -87,7 +84,7 @@ impl Decoder {
             // An access unit without a picture, as some cameras send for parameter sets.
             Ok(None) => Ok(self.decoded(None)),
             Err(error) => {
-                self.waiting = true;
+                self.engine = None;
                 // Nothing comes any more that could be shown before these. The caller gets them with the next packet.
                 self.reorder.flush(&mut self.ready);
                 Err(error)
@@ -99,24 +96,12 @@ impl Decoder {
     #[must_use]
     pub fn flush(&mut self) -> Vec<Frame> {
         self.reorder.flush(&mut self.ready);
-        self.waiting = true;
+        self.engine = None;
         std::mem::take(&mut self.ready)
     }
 
     fn decoded(&mut self, dropped: Option<&'static str>) -> Decoded {
         Decoded { frames: std::mem::take(&mut self.ready), dropped }
-    }
-
-    /// If pictures are counted anew from this one on: how far they may be out of order; and the picture.
-    fn decode_picture(&mut self, packet: &Packet) -> Result<(Option<Sps>, Option<Picture>), DecodeError> {
-        // The libraries promise never to panic, and are young. One is thrown away after a panic, so nothing half-changed is
-        // seen again; without this, one picture that finds a bug would end every camera of the house.
-        let engine = &mut self.engine;
-        let decode = AssertUnwindSafe(|| {
-            let begins = if packet.key { engine.begins(&packet.data) } else { None };
-            Ok((begins, engine.decode(packet)?))
-        });
-        catch_unwind(decode).unwrap_or(Err(DecodeError::Panicked))
     }
 
     fn frame(&self, picture: Picture, packet: &Packet) -> Result<Frame, DecodeError> {
@@ -129,7 +114,7 @@ impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoder")
             .field("camera", &self.camera.slug)
-            .field("waiting", &self.waiting)
+            .field("codec", &self.engine.as_ref().map(Engine::codec))
             .finish_non_exhaustive()
     }
 }
@@ -139,7 +124,7 @@ enum Engine {
     H264(Box<H264>),
     H265(Box<H265>),
     /// Each picture stands for itself.
-    Still(Codec),
+    Jpeg,
 }
 
 impl Engine {
@@ -147,32 +132,33 @@ impl Engine {
         match codec {
             Codec::H264 => Self::H264(Box::default()),
             Codec::H265 => Self::H265(Box::default()),
-            Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => Self::Still(codec),
+            Codec::Jpeg => Self::Jpeg,
         }
     }
 
-    fn takes(&self, codec: Codec) -> bool {
+    fn codec(&self) -> Codec {
         match self {
-            Self::H264(_) => codec == Codec::H264,
-            Self::H265(_) => codec == Codec::H265,
-            Self::Still(own) => codec == *own,
+            Self::H264(_) => Codec::H264,
+            Self::H265(_) => Codec::H265,
+            Self::Jpeg => Codec::Jpeg,
         }
     }
 
-    /// If the pictures from this key frame on are counted anew: how far they may be out of order.
-    fn begins(&mut self, data: &[u8]) -> Option<Sps> {
-        match self {
-            Self::H264(engine) => Some(engine.begins(data)),
-            Self::H265(engine) => engine.begins(data),
-            Self::Still(_) => Some(Sps::default()),
-        }
-    }
-
-    fn decode(&mut self, packet: &Packet) -> Result<Option<Picture>, DecodeError> {
-        match self {
-            Self::H264(engine) => engine.decode(&packet.data),
-            Self::H265(engine) => engine.decode(&packet.data, packet.key),
-            Self::Still(codec) => still::decode(*codec, &packet.data).map(Some),
-        }
+    /// The picture, and, if pictures are counted anew from it on, how far they may be out of order.
+    fn decode(&mut self, packet: &Packet) -> Result<(Option<Sps>, Option<Picture>), DecodeError> {
+        // The libraries promise never to panic, and are young. After a panic the engine is thrown away, so nothing half-changed is
+        // seen again; without this, one picture that finds a bug would end every camera of the house.
+        let decode = AssertUnwindSafe(|| match self {
+            Self::H264(engine) => {
+                let begins = packet.key.then(|| engine.begins(&packet.data));
+                Ok((begins, engine.decode(&packet.data)?))
+            }
+            Self::H265(engine) => {
+                let begins = if packet.key { engine.begins(&packet.data) } else { None };
+                Ok((begins, engine.decode(&packet.data, packet.key)?))
+            }
+            Self::Jpeg => Ok((Some(Sps::default()), Some(still::jpeg(&packet.data)?))),
+        });
+        catch_unwind(decode).unwrap_or(Err(DecodeError::Panicked))
     }
 }

@@ -1,5 +1,5 @@
-//! From compressed pictures to frames in display order, with privacy masks painted on: [`Decoder`], and [`run`], the body of a
-//! camera's decode thread.
+//! From compressed pictures to frames in display order, with privacy masks painted on: [`Decoder`] for one stream, [`Video`] for
+//! one camera, with pictures that wait undecoded as long as [`Plan`] finds nothing to see.
 //!
 //! Everything that is not a decodable picture ends here: after damage or a gap nothing is shown until the next key frame, so no
 //! later stage sees smeared pictures. Nothing here knows where packets come from, and nothing looks at what a picture shows.
@@ -9,11 +9,14 @@ mod h264;
 mod h265;
 mod health;
 mod mask;
+mod plan;
 mod reorder;
+mod sizes;
 mod sps;
 mod still;
-mod worker;
+mod video;
 
 pub use decoder::{DecodeError, Decoded, Decoder};
 pub use mask::PrivacyMask;
-pub use worker::run;
+pub use plan::{Plan, Step};
+pub use video::{Video, run};

@@ -14,7 +14,7 @@
 //! A stream without B frames thus never waits, whatever it says. Source: ITU-T H.264, sections 8.2.1 and C.4.5.3.
 
 use super::sps::Sps;
-use crate::model::{Captured, Frame};
+use crate::model::Frame;
 
 /// Pictures that must have come in order before a stream that says nothing is believed to have no B frames.
 const TRUSTED_AFTER: u32 = 30;
@@ -32,8 +32,6 @@ pub(super) struct Reorder {
     arrived: u32,
     highest: i32,
     out_of_order: bool,
-    last_time: Option<Captured>,
-    next_number: u64,
 }
 
 impl Reorder {
@@ -86,17 +84,8 @@ impl Reorder {
     }
 
     fn show_first(&mut self, out: &mut Vec<Frame>) {
-        let (order, mut frame) = self.held.remove(0);
+        let (order, frame) = self.held.remove(0);
         self.last = Some(order);
-        frame.number = self.next_number;
-        self.next_number += 1;
-        // Later stages take differences of these. Live time stamps are settled with the first pictures of a session and may go
-        // back a little there.
-        match self.last_time {
-            Some(last) if last.at > frame.captured.at => frame.captured = last,
-            Some(_) | None => {}
-        }
-        self.last_time = Some(frame.captured);
         out.push(frame);
     }
 }
@@ -107,7 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, SourceType};
+    use crate::model::{Camera, CameraSlug, Captured, SourceType};
 
     fn frame(start: Captured, order: i32) -> Frame {
         let camera = Arc::new(Camera {
@@ -195,18 +184,5 @@ mod tests {
         let steps = shown(silent(1), &[0, 100, 102, 4, 6, 8]);
         let all: Vec<u8> = steps.concat();
         assert_eq!(all, [0, 100, 102, 4, 6, 8]);
-    }
-
-    #[test]
-    fn time_never_goes_back() {
-        let start = Captured::now();
-        let mut reorder = Reorder::default();
-        let mut out = Vec::new();
-        let mut first = frame(start, 0);
-        first.captured = start.after(Duration::from_secs(100));
-        reorder.push(0, first, &mut out);
-        reorder.push(2, frame(start, 2), &mut out);
-        assert_eq!(out[1].captured, out[0].captured);
-        assert_eq!((out[0].number, out[1].number), (0, 1));
     }
 }

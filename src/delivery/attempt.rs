@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::send::{Request, Sent, send};
 use super::webhooks::Webhook;
 use super::{Answer, Message, Rendered};
-use crate::model::{Attempt, DueDelivery, Event, GiveUp, PictureLinks, UtcMillis};
+use crate::model::{Attempt, DueDelivery, Event, EventId, GiveUp, PictureLinks, UtcMillis};
 use crate::store::StoreHandle;
 use crate::telemetry::Worker;
 
@@ -142,10 +142,15 @@ async fn render_all(means: &Means, webhook: &Webhook, messages: &[DueDelivery]) 
 /// A picture that cannot be read is none: the alert matters more.
 async fn pictures(means: &Means, messages: &[DueDelivery]) -> Vec<Option<Vec<u8>>> {
     let reader = means.store.queue().clone();
-    let wanted: Vec<_> =
-        messages.iter().map(|due| due.event.thumbnail.is_some().then_some(due.event.id)).collect();
+    let wanted =
+        |due: &DueDelivery| Some((due.event.pictured_as(), due.event.thumbnail.as_ref()?.sha256.clone()));
+    let wanted: Vec<_> = messages.iter().map(wanted).collect();
     let count = wanted.len();
-    let read = move || wanted.into_iter().map(|id| reader.picture_content(id?).ok().flatten()).collect();
+    let picture = move |wanted: Option<(EventId, String)>| {
+        let (event, sha256) = wanted?;
+        reader.picture_content(event, &sha256).ok().flatten()
+    };
+    let read = move || wanted.into_iter().map(picture).collect();
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| vec![None; count])
 }
 

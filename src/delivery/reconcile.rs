@@ -28,6 +28,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const MAX_REQUESTS: usize = 512;
 /// Results that wait to be written; no request begins while there are more.
 const MAX_UNWRITTEN: usize = 2048;
+/// Results of a transaction: from so many on it begins at once ...
+const WORTH_WRITING: usize = 64;
+/// ... and fewer wait this long for those of requests on their way. With 7 in a transaction a delivery cost 0.30 ms of CPU on two
+/// cores and there were 2,600/s, with 140 it was 0.24 ms and 4,600/s. What is not written yet is sent again after a crash.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
 /// The numbers in the webhooks' states are written down this often.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -45,6 +50,8 @@ pub(super) struct Engine {
     /// When the store can be asked again after it could not be read.
     unreadable_until: Option<Instant>,
     unwritten: Vec<(Finished, Written)>,
+    /// When the oldest of them came in.
+    unwritten_since: Option<Instant>,
     writing: JoinSet<Result<Vec<Written>, StoreError>>,
     in_writing: usize,
     saved_at: Instant,
@@ -64,6 +71,7 @@ impl Engine {
             readings: JoinSet::new(),
             unreadable_until: None,
             unwritten: Vec::new(),
+            unwritten_since: None,
             writing: JoinSet::new(),
             in_writing: 0,
             saved_at: Instant::now(),
@@ -137,7 +145,7 @@ impl Engine {
         let mut wait = LOOK_INTERVAL;
         self.start_requests(&mut wait);
         self.start_reading(&mut wait);
-        self.start_writing();
+        self.start_writing(&mut wait);
         wait
     }
 
@@ -213,10 +221,17 @@ impl Engine {
         }
     }
 
-    fn start_writing(&mut self) {
+    fn start_writing(&mut self, wait: &mut Duration) {
         if self.unwritten.is_empty() || !self.writing.is_empty() {
             return;
         }
+        let since = *self.unwritten_since.get_or_insert_with(Instant::now);
+        let left = WRITE_PAUSE.saturating_sub(since.elapsed());
+        if self.unwritten.len() < WORTH_WRITING && !self.requests.is_empty() && !left.is_zero() {
+            *wait = left.min(*wait);
+            return;
+        }
+        self.unwritten_since = None;
         let store = self.means.store.clone();
         let (finished, written): (Vec<Finished>, Vec<Written>) = self.unwritten.drain(..).unzip();
         self.in_writing = finished.len();
@@ -234,7 +249,7 @@ impl Engine {
     pub(super) async fn event(&mut self) -> Result<(), DeliveryError> {
         tokio::select! {
             Some(landed) = self.requests.join_next() => self.land(landed?),
-            Some(reading) = self.readings.join_next() => self.read(reading?),
+            Some(reading) = self.readings.join_next() => self.read(reading?)?,
             Some(written) = self.writing.join_next() => self.written(written??),
             else => std::future::pending().await,
         }
@@ -247,7 +262,7 @@ impl Engine {
             self.land(landed?);
         }
         while let Some(reading) = self.readings.try_join_next() {
-            self.read(reading?);
+            self.read(reading?)?;
         }
         while let Some(written) = self.writing.try_join_next() {
             self.written(written??);
@@ -276,7 +291,7 @@ impl Engine {
         self.telemetry.webhooks.set(lane.webhook.id(), lane.status());
     }
 
-    fn read(&mut self, reading: Result<Vec<(WebhookId, Reading)>, StoreError>) {
+    fn read(&mut self, reading: Result<Vec<(WebhookId, Reading)>, StoreError>) -> Result<(), StoreError> {
         match reading {
             Ok(readings) => {
                 if self.unreadable_until.take().is_some() {
@@ -288,6 +303,10 @@ impl Engine {
                     }
                 }
             }
+            Err(error) if error.is_damage() => {
+                self.means.store.mark_damaged();
+                return Err(error);
+            }
             Err(error) => {
                 if self.unreadable_until.is_none() {
                     tracing::error!(%error, "cannot read the queue; messages wait until it works");
@@ -295,6 +314,7 @@ impl Engine {
                 self.unreadable_until = Some(Instant::now() + LOOK_AGAIN);
             }
         }
+        Ok(())
     }
 
     fn written(&mut self, written: Vec<Written>) {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::detector::{Detector, Picture, View};
+use super::detector::Detector;
 use super::merge::{Found, merge};
 use super::plan::plan;
 use crate::config;
 use crate::inference::InferenceError;
 use crate::model::{Examination, Focus, Observation};
-use crate::pixels::Area;
+use crate::pixels::{Area, Picture, View};
 use crate::telemetry::{CameraLabel, Telemetry, Worker};
 
 /// Boxes down to this share of the believed score are passed on: they cannot start a track, but keep one alive when somebody
@@ -81,7 +81,7 @@ impl Examiner {
         let size = (frame.width(), frame.height());
         let input = self.detector.input_shape(Some(self.settings.long_side), size);
         let most = self.settings.max_regions;
-        let areas = plan(size, input, &observation.motion, focus, most, frame.number);
+        let areas = plan(size, input, &observation.motion, focus, most);
         if !areas.is_empty() {
             let camera = frame.camera.slug.to_string();
             self.telemetry.metrics.detect_frames.get_or_create(&CameraLabel { camera }).inc();

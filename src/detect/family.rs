@@ -3,32 +3,9 @@
 //! Sources: NanoDet (Lyu 2021, generalised focal loss: Li et al., arXiv 2006.04388), SSD as exported with decoded boxes, YOLOX (Ge et
 //! al., arXiv 2107.08430), and the single-tensor head that YOLOv8 to YOLOv12 share.
 
-use super::nms::RawBox;
 use crate::config::Family;
-use crate::inference::InferenceError;
+use crate::inference::{InferenceError, RawBox, Tensor};
 use crate::model::Rect;
-
-/// One output tensor: its name, shape (the batch first) and values.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tensor<'a> {
-    pub(super) name: &'a str,
-    pub(super) shape: &'a [i64],
-    pub(super) values: &'a [f32],
-}
-
-impl<'a> Tensor<'a> {
-    /// The values of one picture of the batch.
-    fn of_picture(&self, index: usize) -> &'a [f32] {
-        let batch = self.shape.first().map_or(1, |&n| usize::try_from(n).unwrap_or(1)).max(1);
-        let each = self.values.len() / batch;
-        &self.values[index * each..(index + 1) * each]
-    }
-
-    /// Size of the last dimension.
-    fn last(&self) -> usize {
-        self.shape.last().map_or(0, |&n| usize::try_from(n).unwrap_or(0))
-    }
-}
 
 /// What the boxes are read with.
 #[derive(Debug, Clone, Copy)]
@@ -54,15 +31,10 @@ pub(super) fn read(
         Family::Ssd => ssd(outputs, reading),
         Family::Yolox => yolox(outputs, reading),
         Family::Yolo => yolo(outputs, reading),
-        Family::Centerface | Family::Embedding => {
+        Family::Centerface | Family::Yunet | Family::Scrfd | Family::Embedding => {
             Err(InferenceError::Run("this family does not find objects".to_owned()))
         }
     }
-}
-
-fn wrong_shape(family: &str, outputs: &[Tensor<'_>]) -> InferenceError {
-    let shapes: Vec<String> = outputs.iter().map(|t| format!("{} {:?}", t.name, t.shape)).collect();
-    InferenceError::Run(format!("these are not the outputs of the {family} family: {}", shapes.join(", ")))
 }
 
 /// The best class of a row and its score.
@@ -85,12 +57,12 @@ fn nanodet(outputs: &[Tensor<'_>], reading: Reading) -> Result<Vec<RawBox>, Infe
     for stride in [8_usize, 16, 32] {
         let find = |kind: &str| outputs.iter().find(|t| t.name == format!("{kind}_{stride}"));
         let (Some(cls), Some(reg)) = (find("cls"), find("reg")) else {
-            return Err(wrong_shape("nanodet", outputs));
+            return Err(InferenceError::wrong_outputs("nanodet", outputs));
         };
         let (columns, rows) = (reading.input.0 / stride, reading.input.1 / stride);
         let (scores, bins) = (cls.of_picture(reading.picture), reg.of_picture(reading.picture));
         if scores.len() != columns * rows * reading.classes || bins.len() != columns * rows * 4 * BINS {
-            return Err(wrong_shape("nanodet", outputs));
+            return Err(InferenceError::wrong_outputs("nanodet", outputs));
         }
         for (cell, scores) in scores.chunks_exact(reading.classes).enumerate() {
             let (class_id, score) = best(scores);
@@ -129,11 +101,11 @@ fn expectation(logits: &[f32]) -> f32 {
 fn ssd(outputs: &[Tensor<'_>], reading: Reading) -> Result<Vec<RawBox>, InferenceError> {
     let wide = |width: usize| outputs.iter().find(|t| t.last() == width);
     let (Some(scores), Some(corners)) = (wide(reading.classes), wide(4)) else {
-        return Err(wrong_shape("ssd", outputs));
+        return Err(InferenceError::wrong_outputs("ssd", outputs));
     };
     let (scores, corners) = (scores.of_picture(reading.picture), corners.of_picture(reading.picture));
     if scores.len() / reading.classes != corners.len() / 4 {
-        return Err(wrong_shape("ssd", outputs));
+        return Err(InferenceError::wrong_outputs("ssd", outputs));
     }
     let (width, height) = (reading.input.0 as f32, reading.input.1 as f32);
     let rows = scores.chunks_exact(reading.classes).zip(corners.as_chunks::<4>().0);
@@ -152,12 +124,12 @@ fn ssd(outputs: &[Tensor<'_>], reading: Reading) -> Result<Vec<RawBox>, Inferenc
 fn yolox(outputs: &[Tensor<'_>], reading: Reading) -> Result<Vec<RawBox>, InferenceError> {
     let width = reading.classes + 5;
     let Some(rows) = outputs.iter().find(|t| t.last() == width) else {
-        return Err(wrong_shape("yolox", outputs));
+        return Err(InferenceError::wrong_outputs("yolox", outputs));
     };
     let rows = rows.of_picture(reading.picture);
     let grids = [8, 16, 32].map(|stride| (stride, reading.input.0 / stride, reading.input.1 / stride));
     if rows.len() != width * grids.iter().map(|(_, columns, lines)| columns * lines).sum::<usize>() {
-        return Err(wrong_shape("yolox", outputs));
+        return Err(InferenceError::wrong_outputs("yolox", outputs));
     }
     let cells = grids.iter().flat_map(|&(stride, columns, lines)| {
         (0..columns * lines).map(move |cell| (stride as f32, cell % columns, cell / columns))
@@ -178,13 +150,15 @@ fn yolox(outputs: &[Tensor<'_>], reading: Reading) -> Result<Vec<RawBox>, Infere
 /// One tensor, `[4 + classes, boxes]` or turned: centre, size, scores.
 fn yolo(outputs: &[Tensor<'_>], reading: Reading) -> Result<Vec<RawBox>, InferenceError> {
     let rows = reading.classes + 4;
-    let [tensor] = outputs else { return Err(wrong_shape("yolo", outputs)) };
-    let &[_, first, second] = tensor.shape else { return Err(wrong_shape("yolo", outputs)) };
+    let [tensor] = outputs else { return Err(InferenceError::wrong_outputs("yolo", outputs)) };
+    let &[_, first, second] = tensor.shape else {
+        return Err(InferenceError::wrong_outputs("yolo", outputs));
+    };
     let (first, second) = (usize::try_from(first).unwrap_or(0), usize::try_from(second).unwrap_or(0));
     let (count, step, stride) = match rows {
         rows if rows == first => (second, 1, second),
         rows if rows == second => (first, second, 1),
-        _ => return Err(wrong_shape("yolo", outputs)),
+        _ => return Err(InferenceError::wrong_outputs("yolo", outputs)),
     };
     let values = tensor.of_picture(reading.picture);
     let at = |index: usize, row: usize| values[index * step + row * stride];

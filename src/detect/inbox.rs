@@ -1,7 +1,13 @@
 //! The newest frame of each camera, for the one thread that owns the session.
 //!
 //! One slot a camera. When a slot is full, a live camera's newer frame replaces the older one (counted as
-//! `newer_frame`, intended: an old picture is of no use to anybody); a replay waits, because it must look at every frame.
+//! `newer_frame`, intended: an old picture is of no use to anybody); a replay waits, because it must look at every frame, and so
+//! does a live camera that catches up: what it shows then is how something began.
+//!
+//! When more cameras wait than are taken at once, those come first for which the least work was done (start-time fair queueing,
+//! Goyal et al. 1996): a spider's web in the wind takes what the others leave, and a camera that was quiet is next.
+//!
+//! The way back is one flag a camera: whether its tracker follows something, and so needs every frame.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,9 +34,31 @@ pub struct Inbox {
 
 #[derive(Debug, Default)]
 struct State {
-    slots: BTreeMap<CameraSlug, Option<Observation>>,
+    slots: BTreeMap<CameraSlug, Place>,
+    /// Work done for the camera that was served last; who comes after a rest begins there and has no credit.
+    served: u64,
     /// Nobody fetches any more.
     closed: bool,
+}
+
+#[derive(Debug)]
+struct Place {
+    waiting: Option<Observation>,
+    /// One was fetched and is being looked at.
+    looked_at: bool,
+    /// As said after the last look.
+    follows: bool,
+    /// Work done for it so far.
+    work: u64,
+}
+
+impl Place {
+    /// Nobody has looked yet, so nobody knows what there is to follow.
+    const NEW: Self = Self { waiting: None, looked_at: false, follows: true, work: 0 };
+
+    fn is_full(&self) -> bool {
+        self.waiting.is_some()
+    }
 }
 
 impl Inbox {
@@ -48,18 +76,18 @@ impl Inbox {
         when_full: WhenFull,
         telemetry: Arc<Telemetry>,
     ) -> Slot {
-        self.lock().slots.insert(camera.clone(), None);
+        self.lock().slots.insert(camera.clone(), Place::NEW);
         Slot { camera, when_full, inbox: Arc::clone(self), telemetry }
     }
 
     /// Waits up to `idle` for a frame, then up to `patience` for frames of the other cameras. Empty when none came in time;
     /// `None` when all cameras are gone.
     ///
-    /// Each camera gives at most one frame, so none can crowd out another.
-    pub fn take(&self, idle: Duration, patience: Duration) -> Option<Vec<Observation>> {
+    /// Each camera gives at most one frame, and at most `most` of them do.
+    pub fn take(&self, idle: Duration, patience: Duration, most: usize) -> Option<Vec<Observation>> {
         let deadline = Instant::now() + idle;
         let mut state = self.lock();
-        while state.slots.values().all(Option::is_none) {
+        while !state.slots.values().any(Place::is_full) {
             if state.slots.is_empty() {
                 return None;
             }
@@ -69,15 +97,35 @@ impl Inbox {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let deadline = Instant::now() + patience;
-        while state.slots.values().any(Option::is_none) {
+        while !state.slots.values().all(Place::is_full) {
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else {
                 break;
             };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let taken = state.slots.values_mut().filter_map(Option::take).collect();
+        let served = state.served;
+        let mut full: Vec<&mut Place> = state.slots.values_mut().filter(|place| place.is_full()).collect();
+        full.sort_by_key(|place| place.work);
+        full.truncate(most.max(1));
+        let first = full.first().map_or(served, |place| served.max(place.work));
+        let take = |place: &mut Place| {
+            place.looked_at = true;
+            place.waiting.take()
+        };
+        let taken = full.into_iter().filter_map(take).collect();
+        state.served = first;
         self.changed.notify_all();
         Some(taken)
+    }
+
+    /// Says that what was taken of a camera has been looked at with so much work (pictures through the network), and whether its
+    /// tracker follows something now.
+    pub fn looked(&self, camera: &CameraSlug, work: usize, follows: bool) {
+        if let Some(place) = self.lock().slots.get_mut(camera) {
+            (place.looked_at, place.follows) = (false, follows);
+            place.work += work as u64;
+        }
+        self.changed.notify_all();
     }
 
     /// Says that nobody will fetch any more: waiting cameras go on and end.
@@ -101,34 +149,64 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Leaves a frame. `false` when nobody will fetch it.
+    /// Leaves a frame. `wait`: whatever this slot does else, it does not replace the last frame. `false` when nobody will fetch it.
     #[must_use]
-    pub fn put(&self, observation: Observation) -> bool {
+    pub fn put(&self, observation: Observation, wait: bool) -> bool {
         let mut state = self.inbox.lock();
-        let full = |state: &State| state.slots.get(&self.camera).is_some_and(Option::is_some);
-        while self.when_full == WhenFull::Wait && full(&state) && !state.closed {
-            state = self.inbox.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if wait || self.when_full == WhenFull::Wait {
+            state = self.wait_while(state, Place::is_full);
         }
         if state.closed {
             return false;
         }
-        if full(&state) {
+        let served = state.served;
+        let place = state.slots.entry(self.camera.clone()).or_insert(Place::NEW);
+        place.work = place.work.max(served);
+        if place.waiting.replace(observation).is_some() {
             self.telemetry.metrics.dropped(self.camera.as_str(), "newer_frame", true);
         }
-        state.slots.insert(self.camera.clone(), Some(observation));
         self.inbox.changed.notify_all();
         true
+    }
+
+    /// Whether the tracker follows something, as far as is known now. A replay waits until all frames so far were looked at, so
+    /// that it depends on them only.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        let mut state = self.inbox.lock();
+        if self.when_full == WhenFull::Wait {
+            state = self.wait_while(state, |place| place.is_full() || place.looked_at);
+        }
+        state.slots.get(&self.camera).is_some_and(|place| place.follows)
+    }
+
+    /// The same without waiting, as of some frames ago.
+    #[must_use]
+    pub fn followed(&self) -> bool {
+        self.inbox.lock().slots.get(&self.camera).is_some_and(|place| place.follows)
+    }
+
+    fn wait_while<'i>(
+        &self,
+        mut state: MutexGuard<'i, State>,
+        condition: impl Fn(&Place) -> bool,
+    ) -> MutexGuard<'i, State>
+    where
+        Self: 'i,
+    {
+        while state.slots.get(&self.camera).is_some_and(&condition) && !state.closed {
+            state = self.inbox.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
     }
 }
 
 impl Drop for Slot {
     /// What was left is still fetched.
     fn drop(&mut self) {
-        let mut state = self.inbox.lock();
-        while state.slots.get(&self.camera).is_some_and(Option::is_some) && !state.closed {
-            state = self.inbox.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut state = self.wait_while(self.inbox.lock(), Place::is_full);
         state.slots.remove(&self.camera);
+        drop(state);
         self.inbox.changed.notify_all();
     }
 }
@@ -164,9 +242,9 @@ mod tests {
         let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
         let slot = inbox.slot(slug("a"), WhenFull::NewestWins, Arc::clone(&telemetry));
         for number in 1..=3 {
-            assert!(slot.put(observation("a", number)));
+            assert!(slot.put(observation("a", number), false));
         }
-        let taken = inbox.take(Duration::from_secs(5), Duration::ZERO).expect("a frame");
+        let taken = inbox.take(Duration::from_secs(5), Duration::ZERO, 4).expect("a frame");
         assert_eq!(taken.iter().map(|o| o.frame.number).collect::<Vec<_>>(), [3]);
         assert!(telemetry.render_metrics().contains("reason=\"newer_frame\",intentional=\"true\"} 2"));
     }
@@ -175,9 +253,10 @@ mod tests {
     fn a_replay_loses_no_frame_and_ends() {
         let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
         let slot = inbox.slot(slug("a"), WhenFull::Wait, telemetry);
-        let writer = std::thread::spawn(move || (1..=50).all(|number| slot.put(observation("a", number))));
+        let writer =
+            std::thread::spawn(move || (1..=50).all(|number| slot.put(observation("a", number), false)));
         let mut numbers = Vec::new();
-        while let Some(taken) = inbox.take(Duration::from_secs(5), Duration::ZERO) {
+        while let Some(taken) = inbox.take(Duration::from_secs(5), Duration::ZERO, 4) {
             numbers.extend(taken.iter().map(|o| o.frame.number));
         }
         assert!(writer.join().expect("the writer ends"));
@@ -190,10 +269,10 @@ mod tests {
         let busy = inbox.slot(slug("busy"), WhenFull::NewestWins, Arc::clone(&telemetry));
         let quiet = inbox.slot(slug("quiet"), WhenFull::NewestWins, telemetry);
         for number in 1..=10 {
-            assert!(busy.put(observation("busy", number)));
+            assert!(busy.put(observation("busy", number), false));
         }
-        assert!(quiet.put(observation("quiet", 1)));
-        let taken = inbox.take(Duration::from_secs(5), Duration::from_millis(1)).expect("frames");
+        assert!(quiet.put(observation("quiet", 1), false));
+        let taken = inbox.take(Duration::from_secs(5), Duration::from_millis(1), 4).expect("frames");
         let names: Vec<&str> = taken.iter().map(|o| o.frame.camera.slug.as_str()).collect();
         assert_eq!(names, ["busy", "quiet"]);
     }
@@ -202,10 +281,67 @@ mod tests {
     fn a_closed_inbox_lets_waiting_cameras_go() {
         let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
         let slot = inbox.slot(slug("a"), WhenFull::Wait, telemetry);
-        assert!(slot.put(observation("a", 1)));
-        let waiting = std::thread::spawn(move || slot.put(observation("a", 2)));
+        assert!(slot.put(observation("a", 1), false));
+        let waiting = std::thread::spawn(move || slot.put(observation("a", 2), false));
         std::thread::sleep(Duration::from_millis(10));
         inbox.close();
         assert!(!waiting.join().expect("the camera ends"));
+    }
+
+    #[test]
+    fn a_live_camera_that_catches_up_loses_no_frame() {
+        let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
+        let slot = inbox.slot(slug("a"), WhenFull::NewestWins, telemetry);
+        let writer =
+            std::thread::spawn(move || (1..=20).all(|number| slot.put(observation("a", number), true)));
+        let mut numbers = Vec::new();
+        while let Some(taken) = inbox.take(Duration::from_secs(5), Duration::ZERO, 4) {
+            numbers.extend(taken.iter().map(|o| o.frame.number));
+        }
+        assert!(writer.join().expect("the writer ends"));
+        assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_replay_learns_what_is_followed_after_all_frames_so_far() {
+        let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
+        let live = inbox.slot(slug("live"), WhenFull::NewestWins, Arc::clone(&telemetry));
+        assert!(live.follows(), "nobody has looked yet");
+        drop(live);
+        let slot = inbox.slot(slug("a"), WhenFull::Wait, telemetry);
+        assert!(slot.put(observation("a", 1), false));
+        let asking = std::thread::spawn(move || slot.follows());
+        assert_eq!(inbox.take(Duration::from_secs(5), Duration::ZERO, 4).map(|taken| taken.len()), Some(1));
+        inbox.looked(&slug("a"), 1, false);
+        assert!(!asking.join().expect("it answers"));
+    }
+
+    #[test]
+    fn a_restless_camera_takes_what_the_others_leave() {
+        let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
+        let slot = |name| inbox.slot(slug(name), WhenFull::NewestWins, Arc::clone(&telemetry));
+        let (web, yard, door) = (slot("web"), slot("yard"), slot("door"));
+        let mut looks: BTreeMap<String, u32> = BTreeMap::new();
+        for number in 0..60 {
+            // The detector takes one at a time, the web costs three pictures a look, and the door wakes up late.
+            assert!(
+                web.put(observation("web", number), false) && yard.put(observation("yard", number), false)
+            );
+            if number >= 40 {
+                assert!(door.put(observation("door", number), false));
+            }
+            let taken = inbox.take(Duration::from_secs(5), Duration::ZERO, 1).expect("a frame").remove(0);
+            let name = taken.frame.camera.slug.to_string();
+            inbox.looked(&taken.frame.camera.slug, if name == "web" { 3 } else { 1 }, true);
+            *looks.entry(if number < 40 { name } else { format!("{name} later") }).or_default() += 1;
+        }
+        // A slot that is dropped full waits to be emptied.
+        inbox.close();
+        assert_eq!((looks["web"], looks["yard"]), (10, 30));
+        // The door shares from now on, and does not make up for the time it slept.
+        assert!(
+            (8..=10).contains(&looks["door later"]) && (7..=9).contains(&looks["yard later"]),
+            "{looks:?}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Finds objects: plans where to look, batches pictures across cameras, runs the network, reads its answer.
 //!
 //! [`Inbox`] holds the newest frame of each camera for the one thread that owns the session; [`Examiner`] looks at what the
-//! inbox gives. Planning, decoding, suppression are pure functions. What is the same object from frame to frame, the tracker
+//! inbox gives. Planning and decoding are pure functions. What is the same object from frame to frame, the tracker
 //! says: this module remembers nothing.
 
 mod detector;
@@ -9,11 +9,8 @@ mod examine;
 mod family;
 mod inbox;
 mod merge;
-mod nms;
 mod plan;
-mod prepare;
 
-pub use detector::{Detector, Picture, View};
+pub use detector::Detector;
 pub use examine::Examiner;
 pub use inbox::{Inbox, Slot, WhenFull};
-pub use prepare::input_shape;

@@ -18,7 +18,6 @@ pub(super) fn plan(
     motion: &MotionReport,
     focus: &Focus,
     most_regions: usize,
-    turn: u64,
 ) -> Vec<Area> {
     if !(motion.active || motion.light_change || focus.whole || !focus.rects.is_empty()) {
         return Vec::new();
@@ -30,7 +29,7 @@ pub(super) fn plan(
         let mut wanted: Vec<Rect> = focus.rects.iter().chain(&motion.boxes).filter(small).copied().collect();
         if !wanted.is_empty() {
             // Where there is more to see than regions to spend, each gets its turn.
-            let first = usize::try_from(turn).unwrap_or(0) % wanted.len();
+            let first = usize::try_from(focus.turn).unwrap_or(0) % wanted.len();
             wanted.rotate_left(first);
         }
         areas.extend(regions(frame, input, &wanted, most_regions));
@@ -90,19 +89,19 @@ mod tests {
 
     #[test]
     fn a_still_scene_costs_nothing() {
-        assert!(plan(HD, INPUT, &MotionReport::default(), &Focus::default(), 2, 0).is_empty());
+        assert!(plan(HD, INPUT, &MotionReport::default(), &Focus::default(), 2).is_empty());
     }
 
     #[test]
     fn a_due_check_looks_at_the_whole_once() {
-        let focus = Focus { whole: true, rects: Vec::new() };
-        assert_eq!(plan(HD, INPUT, &MotionReport::default(), &focus, 2, 0), [Area::whole(1920, 1080)]);
+        let focus = Focus { whole: true, ..Focus::default() };
+        assert_eq!(plan(HD, INPUT, &MotionReport::default(), &focus, 2), [Area::whole(1920, 1080)]);
     }
 
     #[test]
     fn something_small_is_looked_at_closely() {
         let far = Rect::new(0.50, 0.30, 0.51, 0.34);
-        let areas = plan(HD, INPUT, &moving(vec![far]), &Focus::default(), 2, 0);
+        let areas = plan(HD, INPUT, &moving(vec![far]), &Focus::default(), 2);
         assert_eq!(areas.len(), 2);
         assert_eq!((areas[1].width, areas[1].height), INPUT);
         assert!(far.share_inside(&areas[1].normalised(1920, 1080)) > 0.99);
@@ -111,24 +110,25 @@ mod tests {
     #[test]
     fn something_large_is_not_looked_at_twice() {
         let near = Rect::new(0.3, 0.2, 0.5, 0.9);
-        assert_eq!(plan(HD, INPUT, &moving(vec![near]), &Focus::default(), 2, 0).len(), 1);
+        assert_eq!(plan(HD, INPUT, &moving(vec![near]), &Focus::default(), 2).len(), 1);
     }
 
     #[test]
     fn a_small_picture_needs_no_crops() {
         let far = Rect::new(0.50, 0.30, 0.51, 0.34);
-        assert_eq!(plan((640, 360), INPUT, &moving(vec![far]), &Focus::default(), 2, 0).len(), 1);
+        assert_eq!(plan((640, 360), INPUT, &moving(vec![far]), &Focus::default(), 2).len(), 1);
     }
 
     #[test]
     fn neighbours_share_a_crop_and_the_limit_holds() {
         let at = |x: f32, y: f32| Rect::new(x, y, x + 0.01, y + 0.03);
         let boxes = vec![at(0.1, 0.1), at(0.15, 0.12), at(0.9, 0.9), at(0.5, 0.5), at(0.1, 0.9)];
-        let areas = plan(HD, INPUT, &moving(boxes.clone()), &Focus::default(), 2, 0);
+        let areas = plan(HD, INPUT, &moving(boxes.clone()), &Focus::default(), 2);
         assert_eq!(areas.len(), 3);
         let first = areas[1].normalised(1920, 1080);
         assert!(boxes[..2].iter().all(|b| b.share_inside(&first) > 0.99));
-        let later = plan(HD, INPUT, &moving(boxes), &Focus::default(), 2, 2);
+        let later = Focus { turn: 2, ..Focus::default() };
+        let later = plan(HD, INPUT, &moving(boxes), &later, 2);
         assert_ne!(areas, later, "others get their turn");
     }
 }

@@ -1,13 +1,16 @@
 //! Keeps the open events and makes their states.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::describe;
 use crate::config;
 use crate::model::{
-    BestShot, CameraRef, Event, EventState, EventType, Picture, Thumbnail, TrackChange, TrackId, TrackUpdate,
+    BestShot, CameraRef, Crossing, Event, EventState, EventType, Picture, Thumbnail, TrackChange, TrackId,
+    TrackSnapshot, TrackUpdate,
 };
 
 /// Makes `object.detected` events of track updates.
@@ -80,6 +83,7 @@ fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
     event.top_score = Some(track.top_score);
     event.stationary = track.stationary;
     event.zones = track.zones.clone();
+    event.data.extend(facts(track));
     event.description = describe::object_at(track.label, &track.class, &update.camera.name);
     if event.state == EventState::End {
         event.end_time = Some(track.last_seen.utc);
@@ -99,17 +103,32 @@ fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
     }
 }
 
+/// What is particular to objects: how long it has been where, and the lines it crossed. Nothing of what the camera has not.
+fn facts(track: &TrackSnapshot) -> Map<String, Value> {
+    let seconds = |stay: Duration| (stay.as_millis() as f64) / 1000.0;
+    let mut facts = Map::new();
+    facts.insert("dwell_s".to_owned(), seconds(track.dwell.picture).into());
+    if !track.dwell.zones.is_empty() {
+        let zones = track.dwell.zones.iter().map(|(zone, stay)| (zone.clone(), seconds(*stay).into()));
+        facts.insert("zones_dwell_s".to_owned(), Value::Object(zones.collect()));
+    }
+    if !track.crossed.is_empty() {
+        let crossing = |crossing: &Crossing| json!({"line": crossing.line, "direction": crossing.direction.as_str(), "at": crossing.at});
+        facts.insert("lines_crossed".to_owned(), track.crossed.iter().map(crossing).collect());
+    }
+    facts
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use uuid::Uuid;
 
     use super::*;
     use crate::config::Config;
     use crate::model::{
-        Camera, CameraSlug, Captured, Label, Rect, SourceType, TrackSnapshot, UtcMillis, Zones,
+        Camera, CameraSlug, Captured, Direction, Dwell, Label, Rect, SourceType, UtcMillis, Zones,
     };
 
     fn update(change: TrackChange, after_s: u64, shot: bool) -> TrackUpdate<BestShot> {
@@ -135,6 +154,11 @@ mod tests {
                 rect,
                 stationary: false,
                 zones: Zones::default(),
+                dwell: Dwell {
+                    picture: Duration::from_secs(after_s),
+                    zones: [("porch".to_owned(), Duration::from_millis(1500))].into(),
+                },
+                crossed: vec![Crossing { line: "gate".to_owned(), direction: Direction::In, at: at.utc }],
                 first_seen,
                 last_seen: at,
             },
@@ -168,6 +192,17 @@ mod tests {
         assert_eq!(states[2].end_time, Some(UtcMillis(1_795_326_251_000)));
         assert_eq!(states[2].rect, states[1].rect, "box and picture stay of the same frame");
         assert_eq!(states[2].thumbnail, states[1].thumbnail);
+    }
+
+    #[test]
+    fn an_event_says_how_long_the_object_stayed_and_which_lines_it_crossed() {
+        let (event, _) = builder().update(&update(TrackChange::Started, 1, true)).expect("a start");
+        let expected = json!({
+            "dwell_s": 1.0,
+            "zones_dwell_s": {"porch": 1.5},
+            "lines_crossed": [{"line": "gate", "direction": "in", "at": "2026-11-22T05:44:07.000Z"}],
+        });
+        assert_eq!(Value::Object(event.data), expected);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
-use super::Library;
+use super::{Library, Tensor};
 use crate::config;
 
 /// ONNX Runtime or a network cannot be used.
@@ -38,22 +39,38 @@ pub enum InferenceError {
     Run(String),
 }
 
+impl InferenceError {
+    /// The network answers in other shapes than its family does.
+    #[must_use]
+    pub fn wrong_outputs(family: &str, outputs: &[Tensor<'_>]) -> Self {
+        let shapes: Vec<String> = outputs.iter().map(|t| format!("{} {:?}", t.name, t.shape)).collect();
+        Self::Run(format!("these are not the outputs of the {family} family: {}", shapes.join(", ")))
+    }
+}
+
 impl From<ort::Error> for InferenceError {
     fn from(error: ort::Error) -> Self {
         Self::Run(error.to_string())
     }
 }
 
+/// ONNX Runtime allows one environment a process.
+static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
+
 /// A loaded ONNX Runtime.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Runtime {
     environment: Environment,
     path: PathBuf,
 }
 
 impl Runtime {
-    /// Loads the configured library, `$ORT_DYLIB_PATH`, or the one in the models folder.
+    /// Loads the configured library, `$ORT_DYLIB_PATH`, or the one in the models folder. Once one is loaded, that is the one.
     pub fn load(models: &config::Models, library: &Library) -> Result<Self, InferenceError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*loaded {
+            return Ok(runtime.clone());
+        }
         let from_env = || env::var_os("ORT_DYLIB_PATH").filter(|v| !v.is_empty()).map(PathBuf::from);
         let in_folder = || library.folder().join("lib").join(env::consts::ARCH).join("libonnxruntime.so");
         let path = models.onnxruntime.clone().or_else(from_env).unwrap_or_else(in_folder);
@@ -67,7 +84,7 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|error| fail(error.to_string()))?;
-        Ok(Self { environment, path })
+        Ok(loaded.insert(Self { environment, path }).clone())
     }
 
     /// Which file was loaded.

@@ -100,9 +100,15 @@ impl Live {
 pub struct Offers(Arc<Slot>);
 
 impl Offers {
+    /// Whether somebody watches.
+    #[must_use]
+    pub fn watched(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
     /// Shows a frame, if somebody watches. Never waits.
     pub fn offer(&self, frame: &Arc<Frame>) {
-        if self.0.receiver_count() > 0 {
+        if self.watched() {
             self.0.send_replace(Some(Arc::new(Shown::new(Arc::clone(frame)))));
         } else if self.0.borrow().is_some() {
             // What the last viewer left behind.

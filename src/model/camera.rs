@@ -28,8 +28,6 @@ pub enum SourceType {
     Rtsp,
     /// A network camera over HTTP.
     Http,
-    /// A USB camera.
-    Usb,
     /// A video file.
     File,
 }
@@ -106,6 +104,47 @@ impl Offline {
             Self::Stalled => "stalled",
             Self::Protocol => "protocol",
             Self::File => "file",
+        }
+    }
+}
+
+/// What is wrong with a view although pictures arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ViewProblem {
+    /// There is next to no light.
+    Dark,
+    /// Something covers the lens.
+    Obstructed,
+    /// It is less sharp than it used to be.
+    Blurred,
+    /// The camera repeats one picture.
+    Frozen,
+    /// Something moves all the time, and it is never an object.
+    Noisy,
+}
+
+impl ViewProblem {
+    /// The word in events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Obstructed => "obstructed",
+            Self::Blurred => "blurred",
+            Self::Frozen => "frozen",
+            Self::Noisy => "noisy",
+        }
+    }
+
+    /// For people, after "The view of Front Door is".
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Obstructed => "obstructed",
+            Self::Blurred => "blurred",
+            Self::Frozen => "frozen",
+            Self::Noisy => "too restless",
         }
     }
 }

@@ -50,6 +50,17 @@ pub struct NewEvent {
     pub picture: Option<Picture>,
     /// What its reporter calls it: a second event with the same key is the first one once more, and is not stored.
     pub key: Option<String>,
+    /// What it set off: committed with it, or not at all when the state is known already.
+    pub alerts: Vec<NewAlert>,
+}
+
+/// An event that a rule made of another one, with its messages.
+#[derive(Debug, Clone)]
+pub struct NewAlert {
+    /// `alert.triggered`.
+    pub event: Event,
+    /// Who is to be told.
+    pub deliveries: Vec<PlannedDelivery>,
 }
 
 /// Where a message is on its way. These four words are the API's.

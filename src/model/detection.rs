@@ -48,6 +48,8 @@ pub struct Focus {
     pub rects: Vec<Rect>,
     /// Whether the whole frame must be looked at even if nothing moves: at the start, and to see whether what rests is there.
     pub whole: bool,
+    /// How often was looked before: where there is more to see than can be, each thing gets its turn.
+    pub turn: u32,
 }
 
 /// detect -> track: a frame and what was found where somebody looked.

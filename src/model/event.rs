@@ -95,6 +95,19 @@ pub struct Event {
 }
 
 impl Event {
+    /// The event that set this alert off; `None` for what is no alert.
+    #[must_use]
+    pub fn alert_of(&self) -> Option<EventId> {
+        let trigger = self.data.get("event").filter(|_| self.kind == EventType::ALERT_TRIGGERED)?;
+        trigger["id"].as_str()?.parse().ok()
+    }
+
+    /// Whose picture this event shows: an alert shows that of the event that set it off.
+    #[must_use]
+    pub fn pictured_as(&self) -> EventId {
+        self.alert_of().unwrap_or(self.id)
+    }
+
     /// Something that happened at `at` and has no duration; nothing more is known of it.
     #[must_use]
     pub fn new(kind: EventType, at: UtcMillis) -> Self {
@@ -131,7 +144,7 @@ impl Event {
     /// Fills in where the picture can be fetched, `{base}/api/v1/events/{id}/thumbnail`, unless somebody has.
     #[must_use]
     pub fn with_thumbnail_url(mut self, base: &str) -> Self {
-        let id = self.id;
+        let id = self.pictured_as();
         if let Some(thumbnail) = self.thumbnail.as_mut().filter(|thumbnail| thumbnail.url.is_none()) {
             let base = base.trim_end_matches('/');
             thumbnail.url = Some(format!("{base}/api/v1/events/{id}/thumbnail"));
@@ -203,6 +216,18 @@ pub enum RecognitionStatus {
     /// Looked, could not tell.
     #[serde(rename = "unknown")]
     Undecided,
+}
+
+impl RecognitionStatus {
+    /// `known`, `stranger`, `unknown`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::Stranger => "stranger",
+            Self::Undecided => "unknown",
+        }
+    }
 }
 
 /// An enrolled person who matches.

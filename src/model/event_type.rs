@@ -20,6 +20,8 @@ macro_rules! types {
 types! {
     /// A person, vehicle or animal that moves was seen.
     OBJECT_DETECTED = "object.detected";
+    /// A rule fired.
+    ALERT_TRIGGERED = "alert.triggered";
     /// A monitoring system says that something is wrong with the machinery.
     ALERT_FIRING = "infrastructure.alert.firing";
     /// It is well again.
@@ -36,6 +38,8 @@ types! {
     STREAM_STARTED = "stream.started";
     /// Pictures of a camera no longer arrive.
     STREAM_STOPPED = "stream.stopped";
+    /// What a camera shows is of no use, or is again.
+    DATA_QUALITY = "data.quality";
     /// The configuration is another than at the last start.
     CONFIG_CHANGED = "config.changed";
     /// The agent runs with a configuration it did not run with before.
@@ -68,6 +72,16 @@ impl EventType {
         match text.contains('.') {
             true => Self(Cow::Owned(text.to_owned())),
             false => Self(Cow::Owned(text.replacen('_', ".", 1))),
+        }
+    }
+
+    /// Whether a pattern means this type: `*`, `object.*`, `object_*`, `object.detected`, `object_detected`.
+    #[must_use]
+    pub fn is(&self, pattern: &str) -> bool {
+        match pattern.strip_suffix('*') {
+            Some("") => true,
+            Some(head) => self.as_str().starts_with(Self::parse(head).as_str()),
+            None => Self::parse(pattern) == *self,
         }
     }
 
@@ -132,6 +146,22 @@ mod tests {
         }
         for bad in ["", ".", "a..b", "a b", "tür.offen", "a.b\n", &"x".repeat(101)] {
             assert!(!EventType::parse(bad).is_well_formed(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn types_are_matched_by_word_in_both_spellings() {
+        for (pattern, fits) in [
+            ("*", true),
+            ("object.*", true),
+            ("object_*", true),
+            ("object.detected", true),
+            ("object_detected", true),
+            ("face.*", false),
+            ("object", false),
+            ("object.detect", false),
+        ] {
+            assert_eq!(EventType::OBJECT_DETECTED.is(pattern), fits, "{pattern}");
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct Face {
 pub struct FaceQuality {
     /// Between the eyes, pixels of the picture it was found in.
     pub eye_distance: f32,
-    /// Variance of the Laplacian of the aligned face: 0 for a grey area, hundreds for a sharp photo.
+    /// Detail of the aligned face in the direction that has the least: 0 for a grey area or a smear, 3 to 10 for a compressed
+    /// video, 70 for a sharp photo.
     pub sharpness: f32,
     /// Mean luma of the aligned face, 0..255.
     pub brightness: f32,

@@ -171,9 +171,55 @@ impl Polygon {
     }
 }
 
+/// A line from one point to another, normalised. It has a side on its left and one on its right, as seen by somebody who walks
+/// from the first point to the second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    from: (f32, f32),
+    to: (f32, f32),
+}
+
+impl Line {
+    /// `None` with points outside the picture, or twice the same one.
+    #[must_use]
+    pub fn new(from: (f32, f32), to: (f32, f32)) -> Option<Self> {
+        let inside = |(x, y): (f32, f32)| (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y);
+        (inside(from) && inside(to) && from != to).then_some(Self { from, to })
+    }
+
+    /// How far a point is from the endless line: negative on the left, positive on the right.
+    #[must_use]
+    pub fn distance(&self, point: (f32, f32)) -> f32 {
+        let (dx, dy) = (self.to.0 - self.from.0, self.to.1 - self.from.1);
+        turn(self.from, self.to, point) / dx.hypot(dy)
+    }
+
+    /// Whether the straight way between two points, one on each side, leads between the ends of the line.
+    #[must_use]
+    pub fn is_between(&self, before: (f32, f32), after: (f32, f32)) -> bool {
+        turn(before, after, self.from).signum() != turn(before, after, self.to).signum()
+    }
+}
+
+/// Positive if `c` is on the right of the way from `a` to `b`. (On the screen: y grows downwards.)
+fn turn(a: (f32, f32), b: (f32, f32), c: (f32, f32)) -> f32 {
+    (b.0 - a.0) * (c.1 - a.1) - (b.1 - a.1) * (c.0 - a.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_has_a_left_and_a_right_and_two_ends() {
+        let line = Line::new((0.2, 0.5), (0.6, 0.5)).expect("two points");
+        assert!((line.distance((0.4, 0.7)) - 0.2).abs() < 1e-6, "below is right of a line that points right");
+        assert!((line.distance((0.9, 0.3)) + 0.2).abs() < 1e-6);
+        assert!(line.is_between((0.4, 0.3), (0.5, 0.7)));
+        assert!(!line.is_between((0.7, 0.3), (0.7, 0.7)));
+        assert!(Line::new((0.2, 0.5), (0.2, 0.5)).is_none());
+        assert!(Line::new((0.2, 0.5), (0.2, 1.5)).is_none());
+    }
 
     #[test]
     fn iou_of_half_overlapping_boxes_is_a_third() {

@@ -22,10 +22,10 @@ mod time;
 mod track;
 
 pub use access::{ApiToken, Scope, Scopes};
-pub use camera::{Camera, CameraState, Offline, SourceType};
+pub use camera::{Camera, CameraState, Offline, SourceType, ViewProblem};
 pub use delivery::{
-    Attempt, DeadLetter, Delivery, DeliveryStatus, Disabled, DueDelivery, GiveUp, NewEvent, Picture,
-    PlannedDelivery, RuleRef, Trigger, WebhookState,
+    Attempt, DeadLetter, Delivery, DeliveryStatus, Disabled, DueDelivery, GiveUp, NewAlert, NewEvent,
+    Picture, PlannedDelivery, RuleRef, Trigger, WebhookState,
 };
 pub use detection::{Detection, Examination, Focus, MotionReport, Observation};
 pub use event::{
@@ -34,9 +34,11 @@ pub use event::{
 pub use event_type::EventType;
 pub use face::{Embedding, Face, FaceFlaw, FaceLook, FaceQuality};
 pub use frame::{Codec, Frame, FrameError, Packet};
-pub use geometry::{Polygon, Rect};
+pub use geometry::{Line, Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
 pub use picture_links::{LinkError, PictureLinks};
 pub use time::{Captured, UtcMillis};
-pub use track::{BestShot, Shot, TrackChange, TrackSnapshot, TrackUpdate};
+pub use track::{
+    BestShot, Crossing, Direction, Dwell, DwellMark, Shot, TrackChange, TrackSnapshot, TrackUpdate,
+};

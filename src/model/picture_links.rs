@@ -66,7 +66,7 @@ impl PictureLinks {
     /// message must be the same on every attempt.
     #[must_use]
     pub fn fill_in(&self, event: Event) -> Event {
-        let (id, recorded_at) = (event.id, event.recorded_at.unwrap_or(event.occurred_at));
+        let (id, recorded_at) = (event.pictured_as(), event.recorded_at.unwrap_or(event.occurred_at));
         let mut event = event.with_thumbnail_url(&self.base);
         if let Some(signing) = &self.signing
             && let Some(url) = event.thumbnail.as_mut().and_then(|thumbnail| thumbnail.url.as_mut())

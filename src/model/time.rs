@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Shown as `2026-11-22T05:44:06.123Z`.
@@ -34,6 +36,12 @@ impl UtcMillis {
     #[must_use]
     pub fn to_seconds_string(self) -> String {
         format!("{:.0}", self.timestamp_floor_secs())
+    }
+
+    /// What a clock on a wall there shows.
+    #[must_use]
+    pub fn on_the_wall(self, time_zone: &TimeZone) -> DateTime {
+        time_zone.to_datetime(self.timestamp())
     }
 
     fn timestamp(self) -> Timestamp {

@@ -14,7 +14,7 @@ const LIGHT_SHARE: f32 = 0.6;
 const NOISE_FACTOR: f32 = 3.0;
 
 /// The usual brightness and noise of each cell, 0..255.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Background {
     mean: Vec<f32>,
     noise: Vec<f32>,

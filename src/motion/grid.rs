@@ -5,7 +5,7 @@
 const COLUMNS: usize = 160;
 
 /// Averages over squares of `factor` pixels. Pixels that do not fill a square at the right and lower edge are left out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Grid {
     pub(super) width: usize,
     pub(super) height: usize,

@@ -7,17 +7,19 @@
 mod background;
 mod blobs;
 mod grid;
+mod view;
 
 use std::time::Instant;
 
 use background::Background;
 use grid::Grid;
+use view::View;
 
 use crate::config;
-use crate::model::{Frame, MotionReport, Polygon};
+use crate::model::{Frame, MotionReport, Polygon, ViewProblem};
 
 /// The motion stage of one camera.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MotionDetector {
     settings: config::Motion,
     masks: Vec<Polygon>,
@@ -28,12 +30,13 @@ pub struct MotionDetector {
     last_motion: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     frame_size: (usize, usize),
     grid: Grid,
     masked: Vec<bool>,
     background: Background,
+    view: View,
 }
 
 impl MotionDetector {
@@ -64,6 +67,18 @@ impl MotionDetector {
         report
     }
 
+    /// Judges the view by the frame of the last [`Self::update`]. `followed`: objects are followed in it. Returns what is wrong, as
+    /// long as it is.
+    pub fn judge_view(
+        &mut self,
+        frame: &Frame,
+        report: &MotionReport,
+        followed: bool,
+    ) -> Option<ViewProblem> {
+        let state = self.state.as_mut()?;
+        state.view.judge(frame, &state.grid, report, followed)
+    }
+
     /// A scene starts to move after a few frames in a row, and is still again after a quiet while.
     fn hysteresis(&mut self, moving: bool, at: Instant) -> bool {
         self.streak = if moving { self.streak + 1 } else { 0 };
@@ -88,7 +103,7 @@ impl State {
         for mask in masks {
             mask.rasterise(grid.width, grid.height, |x, y| masked[y * grid.width + x] = true);
         }
-        Self { frame_size, background: Background::default(), masked, grid }
+        Self { frame_size, background: Background::default(), masked, grid, view: View::default() }
     }
 }
 

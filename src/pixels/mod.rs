@@ -5,7 +5,9 @@
 mod draw;
 mod jpeg;
 mod rgb;
+mod view;
 
 pub use draw::draw_boxes;
 pub use jpeg::{JpegError, encode_jpeg, encode_rgb};
 pub use rgb::{Area, Resizer, RgbImage, frame_to_rgb, rgb_to_i420};
+pub use view::{Picture, View};

@@ -27,6 +27,23 @@ impl Area {
         Self { x: 0, y: 0, width, height }
     }
 
+    /// The smallest area of whole pixels around a box, in pixels, as far as it lies in a `width` x `height` picture.
+    #[must_use]
+    pub fn around(rect: Rect, (width, height): (usize, usize)) -> Self {
+        let (x, y) = (rect.x1.max(0.0) as usize, rect.y1.max(0.0) as usize);
+        let (right, bottom) = (rect.x2.max(0.0).ceil() as usize, rect.y2.max(0.0).ceil() as usize);
+        Self { x, y, width: right.saturating_sub(x), height: bottom.saturating_sub(y) }.within(width, height)
+    }
+
+    /// The part of it that lies in a `width` x `height` picture; at least a pixel.
+    #[must_use]
+    pub fn within(&self, width: usize, height: usize) -> Self {
+        let (x, y) = (self.x.min(width - 1), self.y.min(height - 1));
+        let (right, bottom) = (self.x + self.width, self.y + self.height);
+        let side = |end: usize, most: usize, start: usize| end.min(most).saturating_sub(start).max(1);
+        Self { x, y, width: side(right, width, x), height: side(bottom, height, y) }
+    }
+
     /// The area as a share of a `width` x `height` picture.
     #[must_use]
     pub fn normalised(&self, width: usize, height: usize) -> Rect {

@@ -3,17 +3,20 @@
 //! Whoever has something to report (cameras, the API's ingest, the agent itself) comes through here, so every event is planned,
 //! durable and visible in the same way. What an event *is* does not belong here, nor how it is sent.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
-use crate::model::{Event, NewEvent, Picture};
-use crate::rules::Rules;
-pub use crate::rules::{Explanation, Skip};
+use crate::config::{Config, RuleConfig};
+use crate::model::{DwellMark, Event, NewEvent, Picture, PlannedDelivery, UtcMillis};
+pub use crate::rules::{Explanation, Reason, RuleDecision, Skip};
+use crate::rules::{Memory, Plan, Rules, rehearsal};
 use crate::store::{Receipt, StoreError, StoreHandle};
 
 /// Listeners that are further behind lose the oldest, and are told so.
 const LIVE: usize = 256;
+/// Alerts of which the rules know after a restart that they were told.
+pub const REMEMBERED: usize = Memory::ALERTS;
 
 /// An event that somebody else reports.
 #[derive(Debug, Clone)]
@@ -31,8 +34,10 @@ pub struct Publisher(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     rules: RwLock<Arc<Rules>>,
+    memory: Mutex<Memory>,
     store: StoreHandle,
     live: broadcast::Sender<Arc<Event>>,
+    marks: watch::Sender<Vec<DwellMark>>,
 }
 
 impl Publisher {
@@ -40,14 +45,14 @@ impl Publisher {
     #[must_use]
     pub fn new(rules: Rules, store: StoreHandle) -> Self {
         let (live, _) = broadcast::channel(LIVE);
-        Self(Arc::new(Shared { rules: RwLock::new(Arc::new(rules)), store, live }))
+        let marks = watch::Sender::new(rules.dwell_marks());
+        let (rules, memory) = (RwLock::new(Arc::new(rules)), Mutex::default());
+        Self(Arc::new(Shared { rules, memory, store, live, marks }))
     }
 
-    /// Plans and commits one state of an event. Returns when it is on the disk.
+    /// Plans and commits one state of an event, with the alerts it sets off. Returns when it is on the disk.
     pub async fn publish(&self, event: Event, picture: Option<Picture>) -> Result<Receipt, StoreError> {
-        let receipt = self.0.store.commit(self.plan(event, picture)).await?;
-        self.announce(&receipt);
-        Ok(receipt)
+        self.commit(self.plan(event, picture)).await
     }
 
     /// The same for threads.
@@ -72,8 +77,21 @@ impl Publisher {
         let _ = self.0.live.send(Arc::new(event));
     }
 
-    /// From now on these rules decide.
+    /// Tells the webhooks of a rule about a made-up event, marked as a test; nobody else is told, and the rule's memory stays.
+    pub async fn rehearse(&self, rule: &RuleConfig, config: &Config) -> Result<Receipt, StoreError> {
+        let event = rehearsal(rule, &config.cameras, UtcMillis::now());
+        let deliveries = self.rules().rehearse(rule);
+        self.commit(NewEvent { event, deliveries, picture: None, key: None, alerts: Vec::new() }).await
+    }
+
+    /// The rules know again what they told: the newest [`REMEMBERED`] alerts.
+    pub fn remember(&self, alerts: &[Event]) {
+        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = Memory::restored(alerts);
+    }
+
+    /// From now on these rules decide. What has fired stays known.
     pub fn set_rules(&self, rules: Rules) {
+        self.0.marks.send_replace(rules.dwell_marks());
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
@@ -83,25 +101,41 @@ impl Publisher {
         Arc::clone(&self.0.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Every event from now on, as it was committed.
+    /// The lengths of stay that rules wait for, now and as they change.
+    #[must_use]
+    pub fn dwell_marks(&self) -> watch::Receiver<Vec<DwellMark>> {
+        self.0.marks.subscribe()
+    }
+
+    /// Every event from now on, as it was committed; alerts after what set them off.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
         self.0.live.subscribe()
     }
 
     fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
-        let mut deliveries = self.rules().plan(&event);
+        let rules = self.rules();
+        let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Plan { mut deliveries, mut alerts } = rules.plan(&event, &mut memory);
+        drop(memory);
         if event.kind.as_str().starts_with("webhook.") {
             // A webhook is not told of its own failures: it would not take the news either.
             let about = event.data.get("webhook_id").and_then(serde_json::Value::as_str);
-            deliveries.retain(|planned| Some(planned.webhook.as_str()) != about);
+            let other = |planned: &PlannedDelivery| Some(planned.webhook.as_str()) != about;
+            deliveries.retain(other);
+            alerts.iter_mut().for_each(|alert| alert.deliveries.retain(other));
         }
-        NewEvent { event, deliveries, picture, key: None }
+        NewEvent { event, deliveries, picture, key: None, alerts }
+    }
+
+    async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {
+        let receipt = self.0.store.commit(new).await?;
+        self.announce(&receipt);
+        Ok(receipt)
     }
 
     fn announce(&self, receipt: &Receipt) {
-        if !receipt.duplicate {
-            self.repeat(receipt.event.clone());
-        }
+        let own = (!receipt.duplicate).then_some(&receipt.event);
+        own.into_iter().chain(&receipt.alerts).for_each(|event| self.repeat(event.clone()));
     }
 }

@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
+use super::condition;
 use super::filter::Filter;
-use crate::config::{Conditions, WebhookConfig};
-use crate::model::{Event, EventType};
+use crate::config::{Conditions, WebhookConfig, stable_uuid};
+use crate::model::{Event, EventType, RuleRef, WebhookId};
 
 /// Why a webhook is not told, in the order in which it is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,8 @@ pub enum Skip {
     FilterFalse,
     /// A rule decides about it, and none fired.
     NoRule,
+    /// It was told of what set the alert off, and did not ask for alerts besides.
+    ToldOfTrigger,
 }
 
 impl Skip {
@@ -46,6 +49,7 @@ impl Skip {
             Self::Score => "score",
             Self::FilterFalse => "filter_false",
             Self::NoRule => "no_rule",
+            Self::ToldOfTrigger => "told_of_trigger",
         }
     }
 }
@@ -53,7 +57,12 @@ impl Skip {
 /// What one webhook wants to hear of.
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {
-    enabled: bool,
+    pub(super) webhook: WebhookId,
+    pub(super) enabled: bool,
+    /// A rule names it.
+    pub(super) ruled: bool,
+    /// A webhook that is told by its subscription is its own rule.
+    pub(super) reference: RuleRef,
     customer: Option<String>,
     when: Conditions,
     /// By pattern of the event's type.
@@ -61,10 +70,13 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn of(webhook: &WebhookConfig) -> Self {
+    pub(super) fn of(webhook: &WebhookConfig, ruled: bool) -> Self {
         let filters = webhook.filters.iter();
         Self {
+            webhook: webhook.id.clone(),
             enabled: webhook.enabled,
+            ruled,
+            reference: RuleRef { id: stable_uuid("webhook", &webhook.id), name: webhook.name.clone() },
             customer: webhook.customer.clone(),
             when: webhook.when.clone(),
             filters: filters
@@ -75,50 +87,57 @@ impl Subscription {
 
     /// `None`: the webhook wants it.
     pub(super) fn skips(&self, event: &Event) -> Option<Skip> {
+        let when = &self.when;
+        self.skips_as(event, |event| {
+            [
+                (condition::camera(when, event), Skip::Camera),
+                (condition::event_type(when, event), Skip::TypeMismatch),
+                (when.states.contains(&event.state), Skip::State),
+                (condition::label(when, event), Skip::Label),
+                (condition::score(when, event), Skip::Score),
+            ]
+        })
+    }
+
+    /// `None`: the webhook takes it when a rule has it for it.
+    pub(super) fn refuses(&self, event: &Event) -> Option<Skip> {
+        let when = &self.when;
+        self.skips_as(event, |event| {
+            [
+                (condition::camera(when, event), Skip::Camera),
+                (condition::event_type(when, event) || condition::alerts(when), Skip::TypeMismatch),
+                (condition::label(when, event), Skip::Label),
+            ]
+        })
+    }
+
+    fn skips_as<const N: usize>(
+        &self,
+        event: &Event,
+        conditions: impl Fn(&Event) -> [(bool, Skip); N],
+    ) -> Option<Skip> {
         if !self.enabled {
             return Some(Skip::Disabled);
         }
         if self.customer.is_some() && self.customer != event.customer {
             return Some(Skip::TenantMismatch);
         }
-        unwanted(&self.when, event).or_else(|| self.failing_filter(event).map(|_| Skip::FilterFalse))
+        let unmet = conditions(event).into_iter().find(|(holds, _)| !holds).map(|(_, skip)| skip);
+        unmet.or_else(|| self.failing_filter(event).map(|_| Skip::FilterFalse))
+    }
+
+    /// Whether its types mean alerts in particular, not just everything.
+    pub(super) fn names_alerts(&self) -> bool {
+        let alert = EventType::ALERT_TRIGGERED;
+        self.when.event_types.iter().any(|pattern| pattern != "*" && alert.is(pattern))
     }
 
     /// The field of the first condition that does not hold.
     pub(super) fn failing_filter(&self, event: &Event) -> Option<&str> {
-        let mut about = self.filters.iter().filter(|(kind, _)| matches(kind, event.kind.as_str())).peekable();
+        let mut about = self.filters.iter().filter(|(kind, _)| event.kind.is(kind)).peekable();
         about.peek()?;
         let event: Value = serde_json::to_value(event).expect("an event is JSON");
         about.flat_map(|(_, filters)| filters).find(|filter| !filter.fits(&event)).map(Filter::field)
-    }
-}
-
-/// What an event lacks for these conditions, those of a rule as well as those of a webhook.
-pub(super) fn unwanted(when: &Conditions, event: &Event) -> Option<Skip> {
-    let camera =
-        || event.camera.as_ref().is_some_and(|camera| when.cameras.iter().any(|slug| camera.is(slug)));
-    let label = || event.label.is_some_and(|label| when.labels.contains(&label));
-    if !when.cameras.is_empty() && !camera() {
-        Some(Skip::Camera)
-    } else if !when.event_types.iter().any(|pattern| matches(pattern, event.kind.as_str())) {
-        Some(Skip::TypeMismatch)
-    } else if !when.states.contains(&event.state) {
-        Some(Skip::State)
-    } else if !when.labels.is_empty() && !label() {
-        Some(Skip::Label)
-    } else if event.top_score.is_some_and(|score| score < when.min_score) {
-        Some(Skip::Score)
-    } else {
-        None
-    }
-}
-
-/// `*`, `object.*`, `object.detected`, `object_detected`, `object_*`.
-pub(super) fn matches(pattern: &str, kind: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some("") => true,
-        Some(head) => kind.starts_with(EventType::parse(head).as_str()),
-        None => EventType::parse(pattern).as_str() == kind,
     }
 }
 
@@ -135,7 +154,7 @@ mod tests {
     fn subscription(settings: &str) -> Subscription {
         let text = format!("{CAMERAS}[[webhook]]\nid = \"hook\"\nurl = \"http://hook.local/\"\n{settings}");
         let config = Config::parse(&text).unwrap_or_else(|error| unreachable!("{error}"));
-        Subscription::of(&config.webhooks[0])
+        Subscription::of(&config.webhooks[0], false)
     }
 
     fn event() -> Event {
@@ -191,21 +210,5 @@ mod tests {
         assert_eq!(failing.skips(&event()), Some(Skip::FilterFalse));
         assert_eq!(failing.failing_filter(&event()), Some("top_score"));
         assert_eq!(filter("face.*", 0.9).skips(&event()), None, "it is about other events");
-    }
-
-    #[test]
-    fn types_are_matched_by_word_in_both_spellings() {
-        for (pattern, fits) in [
-            ("*", true),
-            ("object.*", true),
-            ("object_*", true),
-            ("object.detected", true),
-            ("object_detected", true),
-            ("face.*", false),
-            ("object", false),
-            ("object.detect", false),
-        ] {
-            assert_eq!(matches(pattern, "object.detected"), fits, "{pattern}");
-        }
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use super::commit::{self, Inserted, PreparedEvent, Receipt};
 use super::pictures::Pictures;
 use super::queue::Finished;
+use super::rules::RuleChange;
 use super::steer::{Steer, Steered};
 use super::webhooks::WebhookChange;
 use crate::model::{NewEvent, WebhookId, WebhookState};
@@ -38,6 +39,10 @@ pub(super) enum Command {
         change: WebhookChange,
         reply: oneshot::Sender<()>,
     },
+    Rule {
+        change: RuleChange,
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// A command whose picture is written.
@@ -49,6 +54,7 @@ pub(super) enum Job {
     Steer(Steer, oneshot::Sender<Steered>),
     Save(Vec<(WebhookId, WebhookState)>, oneshot::Sender<()>),
     Webhook(WebhookChange, oneshot::Sender<()>),
+    Rule(RuleChange, oneshot::Sender<()>),
 }
 
 /// What the transaction did for a job.
@@ -60,19 +66,20 @@ pub(super) enum Done {
     Steer(Steered, Vec<WebhookId>),
     Save,
     Webhook,
+    Rule,
 }
 
 /// Writes the picture of a state that is new.
 pub(super) fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -> Job {
     match command {
         Command::Commit { new, reply } => {
-            let prepare = |NewEvent { event, deliveries, picture, key }| {
+            let prepare = |NewEvent { event, deliveries, picture, key, alerts }| {
                 // When this cannot be read the picture is written once more, over itself.
                 let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
                 let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
                 let picture = wanted
                     .and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-                PreparedEvent { event, deliveries, picture, key }
+                PreparedEvent { event, deliveries, picture, key, alerts }
             };
             Job::Commit(new.into_iter().map(prepare).collect(), reply)
         }
@@ -81,5 +88,6 @@ pub(super) fn prepare(command: Command, connection: &Connection, pictures: &mut 
         Command::Steer { steer, reply } => Job::Steer(steer, reply),
         Command::Save { states, reply } => Job::Save(states, reply),
         Command::Webhook { change, reply } => Job::Webhook(change, reply),
+        Command::Rule { change, reply } => Job::Rule(change, reply),
     }
 }

@@ -6,7 +6,7 @@ use super::pictures::Written;
 use super::queue::{self, Queued};
 use super::signals::Signals;
 use super::{alerts, rows};
-use crate::model::{Event, EventId, PlannedDelivery, Thumbnail, UtcMillis};
+use crate::model::{Event, EventId, NewAlert, PlannedDelivery, Thumbnail, UtcMillis};
 
 /// The answer to a commit: the state as it is on the disk.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Receipt {
     pub deliveries: usize,
     /// The same `(id, seq)` had been committed before; nothing was changed.
     pub duplicate: bool,
+    /// The alerts that were committed with it.
+    pub alerts: Vec<Event>,
 }
 
 /// A state whose picture is on the disk already.
@@ -26,13 +28,14 @@ pub(super) struct PreparedEvent {
     pub(super) deliveries: Vec<PlannedDelivery>,
     pub(super) picture: Option<Written>,
     pub(super) key: Option<String>,
+    pub(super) alerts: Vec<NewAlert>,
 }
 
 /// A receipt, and what is left to do once the transaction is committed.
 #[derive(Debug)]
 pub(super) struct Inserted {
     pub(super) receipt: Receipt,
-    /// A picture that no event names any more.
+    /// A picture that nobody will ask for any more.
     pub(super) obsolete: Option<String>,
     /// Growth of all pictures together.
     pub(super) picture_bytes: i64,
@@ -84,7 +87,6 @@ pub(super) fn insert(
     signals: &Signals,
     now: UtcMillis,
 ) -> rusqlite::Result<Inserted> {
-    let id = new.event.id.uuid().into_bytes();
     let seq = new.event.seq;
     let key = new.key.as_deref();
     let known = match is_known(connection, new.event.id, seq)? {
@@ -93,7 +95,7 @@ pub(super) fn insert(
     };
     if let Some(known) = known {
         let event = stored(connection, known, seq)?.unwrap_or_else(|| new.event.clone());
-        let receipt = Receipt { event, deliveries: 0, duplicate: true };
+        let receipt = Receipt { event, deliveries: 0, duplicate: true, alerts: Vec::new() };
         return Ok(Inserted { receipt, obsolete: None, picture_bytes: 0, queued: Queued::default() });
     }
     let current = current(connection, new.event.id)?;
@@ -108,24 +110,80 @@ pub(super) fn insert(
         (None, old) => (old, None),
     };
     let obsolete = obsolete.filter(|old| picture.as_ref().is_none_or(|kept| kept.path != old.path));
-    upsert(connection, &event, picture.as_ref(), now)?;
-    let body = rows::event_json(&event);
-    connection
-        .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id, seq, now.0, body])?;
+    let mut queued = write(connection, &event, picture.as_ref(), &new.deliveries, room, signals, now)?;
     if let Some(key) = key {
         let sql = "INSERT INTO event_key (key, event_id) VALUES (?1, ?2)";
-        connection.prepare_cached(sql)?.execute(params![key, id])?;
+        connection.prepare_cached(sql)?.execute(params![key, event.id.uuid().into_bytes()])?;
     }
-    alerts::note(connection, &event)?;
-    let queued = queue::insert(connection, &event, body.len(), &new.deliveries, room, signals, now)?;
+    let mut alerts = Vec::new();
+    for alert in &new.alerts {
+        // It shows the picture of this event, and has none of its own.
+        let event = completed(&alert.event, picture.as_ref(), now);
+        queued.append(write(connection, &event, None, &alert.deliveries, room, signals, now)?);
+        alerts.push(event);
+    }
 
+    let (superseded, obsolete) = match obsolete {
+        Some(old) if is_wanted(connection, new.event.id, &old)? => (Some(old), None),
+        old => (None, old),
+    };
+    if let Some(old) = &superseded {
+        supersede(connection, new.event.id, old)?;
+    }
     let bytes = |picture: &Option<Written>| {
         picture.as_ref().map_or(0, |picture| i64::try_from(picture.bytes).unwrap_or(i64::MAX))
     };
-    let picture_bytes = bytes(&picture) - bytes(&before);
-    let receipt = Receipt { event, deliveries: queued.webhooks.len(), duplicate: false };
+    let picture_bytes = bytes(&picture) + bytes(&superseded) - bytes(&before);
+    let receipt = Receipt { event, deliveries: queued.webhooks.len(), duplicate: false, alerts };
     Ok(Inserted { receipt, obsolete: obsolete.map(|picture| picture.path), picture_bytes, queued })
+}
+
+/// One state that is new, with its messages.
+fn write(
+    connection: &Connection,
+    event: &Event,
+    picture: Option<&Written>,
+    deliveries: &[PlannedDelivery],
+    room: &mut queue::Room,
+    signals: &Signals,
+    now: UtcMillis,
+) -> rusqlite::Result<Queued> {
+    upsert(connection, event, picture, now)?;
+    let body = rows::event_json(event);
+    connection
+        .prepare_cached("INSERT INTO event_state (event_id, seq, recorded_at, body) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![event.id.uuid().into_bytes(), event.seq, now.0, body])?;
+    alerts::note(connection, event)?;
+    queue::insert(connection, event, body.len(), deliveries, room, signals, now)
+}
+
+/// Whether a message that shows that picture is still to be sent.
+fn is_wanted(connection: &Connection, event: EventId, picture: &Written) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT {}", wanted("?1", "?2"));
+    let values = params![event.uuid().into_bytes(), picture.sha256];
+    connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))
+}
+
+/// The condition for that. An alert shows the picture of the event that set it off, and is not older.
+pub(super) fn wanted(event: &str, sha256: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM delivery d CROSS JOIN event_state t ON t.event_id = d.event_id AND t.seq = d.seq \
+         WHERE d.event_id IN (SELECT {event} UNION ALL SELECT id FROM event \
+                              WHERE type = 'alert.triggered' AND id >= substr({event}, 1, 6)) \
+           AND d.next_at IS NOT NULL AND json_extract(t.body, '$.thumbnail.sha256') = {sha256})"
+    )
+}
+
+fn supersede(connection: &Connection, event: EventId, old: &Written) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO superseded_picture (event_id, sha256, path, bytes) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![
+        event.uuid().into_bytes(),
+        old.sha256,
+        old.path,
+        old.bytes
+    ])?;
+    Ok(())
 }
 
 /// An event says what its picture's digest is, and has no thumbnail when there is no picture.

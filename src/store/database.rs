@@ -1,14 +1,15 @@
 //! Opening the database: pragmas, migrations, and the refusal of what a newer program wrote.
 
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::{Error, M, Migrations};
 
 use super::StoreError;
 use crate::config::Durability;
+use crate::telemetry::Telemetry;
 
 /// In order; each is run once. A released file is never edited.
 const MIGRATIONS: &[M<'_>] = &[
@@ -17,6 +18,8 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0003_webhooks.sql")),
     M::up(include_str!("migrations/0004_tokens_and_customers.sql")),
     M::up(include_str!("migrations/0005_reported_events.sql")),
+    M::up(include_str!("migrations/0006_rules.sql")),
+    M::up(include_str!("migrations/0009_pictures_and_streams.sql")),
 ];
 
 /// Name of the database in the data folder.
@@ -56,6 +59,47 @@ fn keep_private(path: &Path) -> Result<(), StoreError> {
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(fail)
 }
 
+/// Notes beside the database that it is damaged, for the next start: opening it alone may not tell.
+pub(super) fn mark(path: &Path) {
+    if let Err(error) = std::fs::File::create(with(path, MARK)) {
+        tracing::error!(%error, "cannot note that the database is damaged; move it away before the next start");
+    }
+}
+
+pub(super) fn is_marked(path: &Path) -> bool {
+    with(path, MARK).exists()
+}
+
+/// Moves a damaged database away, with its log, so that `sqlite3 FILE .recover` may save what is in it. One is kept.
+pub(super) fn set_aside(path: &Path, telemetry: &Telemetry) -> Result<(), StoreError> {
+    let aside = with(path, ".damaged");
+    for suffix in ["", "-wal", "-shm"] {
+        match std::fs::rename(with(path, suffix), with(&aside, suffix)) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::File { path: with(path, suffix), source });
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let _ = std::fs::remove_file(with(path, MARK));
+    let aside = aside.display();
+    let detail = format!(
+        "it was damaged and is set aside as {aside}; the agent began an empty one, without the messages that were waiting and \
+         without what was made through the API. `sqlite3 {aside} .recover` may save them"
+    );
+    tracing::error!("the database: {detail}");
+    telemetry.store.begin("database", detail);
+    Ok(())
+}
+
+const MARK: &str = ".is-damaged";
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// A connection that writes beside a running agent: a row now and then, in its turn. The schema is the agent's business.
 pub(super) fn open_second_writer(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -81,9 +125,14 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     refuse_newer(connection, path)?;
-    Migrations::from_slice(MIGRATIONS)
-        .to_latest(connection)
-        .map_err(|error| StoreError::Migration { path: path.to_owned(), message: error.to_string() })
+    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| {
+        let message = error.to_string();
+        match error {
+            // What SQLite itself complains of is no matter of versions.
+            Error::RusqliteError { err, .. } if err.sqlite_error_code().is_some() => err.into(),
+            Error::RusqliteError { .. } | _ => StoreError::Migration { path: path.to_owned(), message },
+        }
+    })
 }
 
 /// `rusqlite_migration` keeps the schema version in `user_version`.

@@ -48,7 +48,7 @@ pub enum StoreError {
         message: String,
     },
     /// SQLite refused something that waiting will not cure.
-    #[error("database: {0}")]
+    #[error("database: {0}{hint}", hint = hint(.0))]
     Sqlite(#[from] rusqlite::Error),
     /// A row that this program did not write.
     #[error("the database holds a row that makes no sense: {0}")]
@@ -72,6 +72,30 @@ pub enum StoreError {
     /// The writer has ended, as on shutdown.
     #[error("the store has ended")]
     Gone,
+}
+
+impl StoreError {
+    /// The file is no database any more, or not a whole one. No waiting cures that, and no restart.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        let Self::Sqlite(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+}
+
+/// What to do about it, as the end of a sentence.
+pub(super) fn hint(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; make room on the disk",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "; check that the disk is mounted for writing and that the data folder belongs to the user porchlight runs as"
+        }
+        Some(ErrorCode::SystemIoFailure) => "; check the disk: the kernel's log says more",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "; another program holds it, a backup or sqlite3: close that"
+        }
+        _ => "",
+    }
 }
 
 /// Whether the same statement may succeed later: a full disk, a failing card, a lock.

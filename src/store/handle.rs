@@ -16,7 +16,7 @@ use super::steer::{Steer, Steered};
 use super::writer::Writer;
 use super::{Reader, StoreError, database};
 use crate::config;
-use crate::model::{DeliveryId, EventId, NewEvent, WebhookId, WebhookState};
+use crate::model::{DeliveryId, NewEvent, WebhookId, WebhookState};
 use crate::telemetry::Telemetry;
 
 /// Commands that wait while a commit runs. When it is full the sender waits: from here on nothing is dropped.
@@ -31,7 +31,7 @@ pub struct Store;
 
 impl Store {
     /// Opens or creates the database and the picture folder in `data_dir`, sweeps what a crash left, and starts the thread
-    /// `store`. The thread ends when the last handle is dropped and everything sent is committed; join it then. It ends early,
+    /// `store`. A damaged database is set aside and a new one begun: an agent that sees nothing helps nobody. The thread ends when the last handle is dropped and everything sent is committed; join it then. It ends early,
     /// with an error, only when SQLite refuses something that waiting will not cure.
     pub fn open(
         limits: &config::Store,
@@ -41,21 +41,49 @@ impl Store {
         std::fs::create_dir_all(data_dir)
             .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
         let lock = lock(data_dir)?;
+        let path = data_dir.join(database::FILE_NAME);
+        let opened = match database::is_marked(&path) {
+            true => None,
+            false => match Self::files(limits, data_dir, &telemetry) {
+                Err(error) if error.is_damage() => None,
+                other => Some(other?),
+            },
+        };
+        let (handle, reader, writer) = match opened {
+            Some(opened) => opened,
+            None => {
+                database::set_aside(&path, &telemetry)?;
+                Self::files(limits, data_dir, &telemetry)?
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let _lock = lock;
+                let ended = writer.run();
+                if ended.as_ref().is_err_and(StoreError::is_damage) {
+                    database::mark(&path);
+                }
+                ended
+            })
+            .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
+        Ok((handle, reader, thread))
+    }
+
+    fn files(
+        limits: &config::Store,
+        data_dir: &Path,
+        telemetry: &Arc<Telemetry>,
+    ) -> Result<(StoreHandle, Reader, Writer), StoreError> {
         let connection = database::open_writer(&data_dir.join(database::FILE_NAME), limits.durability)?;
         let reader = Reader::open(data_dir)?;
         // A connection of its own, so that a long list of the API does not delay the next request to a receiver.
         let queue = Reader::open(data_dir)?;
         let signals = Signals::default();
         let (commands, received) = mpsc::channel(QUEUE);
+        let telemetry = Arc::clone(telemetry);
         let writer = Writer::new(connection, data_dir, limits.clone(), telemetry, received, signals.clone())?;
-        let thread = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || {
-                let _lock = lock;
-                writer.run()
-            })
-            .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
-        Ok((StoreHandle { commands, queue, signals }, reader, thread))
+        Ok((StoreHandle { commands, queue, signals }, reader, writer))
     }
 }
 
@@ -158,9 +186,9 @@ impl StoreHandle {
         &self.queue
     }
 
-    /// The picture of an event, if it has one still. Reads a file.
-    pub fn picture_content(&self, event: EventId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.queue.picture_content(event)
+    /// What was read made no sense to SQLite: the next start sets the database aside, as it does when the writer finds that.
+    pub fn mark_damaged(&self) {
+        self.queue.mark_damaged();
     }
 
     pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {

@@ -27,6 +27,15 @@ pub(super) struct Written {
     pub(super) bytes: u64,
 }
 
+/// What was found at the start.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// Files that are gone now.
+    pub(super) removed: usize,
+    /// The size of the others.
+    pub(super) kept_bytes: u64,
+}
+
 /// Writes and removes picture files.
 #[derive(Debug)]
 pub(super) struct Pictures {
@@ -64,6 +73,7 @@ impl Pictures {
             Ok(()) => {
                 if self.refused > 0 {
                     tracing::info!(refused = self.refused, "pictures are written again");
+                    self.telemetry.store.end(FOLDER);
                     self.refused = 0;
                 }
                 Some(Written {
@@ -75,6 +85,8 @@ impl Pictures {
             Err(error) => {
                 if self.refused == 0 {
                     tracing::error!(%error, "events go without pictures until there is room again");
+                    let detail = format!("events go without pictures until there is room again: {error}");
+                    self.telemetry.store.begin(FOLDER, detail);
                 }
                 self.refused += 1;
                 self.telemetry.metrics.store_pictures_refused.inc();
@@ -106,27 +118,38 @@ impl Pictures {
         }
     }
 
-    /// Removes unfinished files and pictures that `is_named` does not know. Returns how many.
+    /// Removes unfinished files and pictures that `is_named` does not know, by their event and their path.
     pub(super) fn sweep(
         &self,
-        mut is_named: impl FnMut(&str) -> Result<bool, StoreError>,
-    ) -> Result<usize, StoreError> {
-        let mut removed = 0;
+        mut is_named: impl FnMut(EventId, &str) -> Result<bool, StoreError>,
+    ) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
         for day in entries(&self.data_dir.join(FOLDER))? {
             if !day.is_dir() {
                 continue;
             }
             for path in entries(&day)? {
                 let relative = path.strip_prefix(&self.data_dir).unwrap_or(&path).to_string_lossy();
-                let unfinished = path.extension().is_some_and(|extension| extension == UNFINISHED);
-                if unfinished || !is_named(&relative)? {
+                let named = match event_of(&path) {
+                    Some(event) => is_named(event, &relative)?,
+                    None => false,
+                };
+                if named {
+                    swept.kept_bytes += path.metadata().map_or(0, |file| file.len());
+                } else {
                     self.remove(&relative);
-                    removed += 1;
+                    swept.removed += 1;
                 }
             }
         }
-        Ok(removed)
+        Ok(swept)
     }
+}
+
+/// The event in a file's name; none is in that of an unfinished one.
+fn event_of(path: &Path) -> Option<EventId> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".jpg")?;
+    name.rsplit_once('-')?.0.parse().ok()
 }
 
 fn write_synced(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
@@ -202,9 +225,10 @@ mod tests {
         let mut pictures = pictures(folder.path(), 0);
         let kept = pictures.write(EventId::new(AT), 1, AT, &jpeg(b"kept")).expect("room");
         let lost = pictures.write(EventId::new(AT), 1, AT, &jpeg(b"lost")).expect("room");
-        let unfinished = folder.path().join("pictures/2026-11-22/half.jpg.tmp");
+        let unfinished = folder.path().join(format!("{}.tmp", lost.path));
         fs::write(&unfinished, b"ha").expect("writable");
-        assert_eq!(pictures.sweep(|path| Ok(path == kept.path)).expect("readable"), 2);
+        let swept = pictures.sweep(|_, path| Ok(path == kept.path)).expect("readable");
+        assert_eq!(swept, Swept { removed: 2, kept_bytes: 4 });
         assert!(folder.path().join(kept.path).exists());
         assert!(!folder.path().join(lost.path).exists());
         assert!(!unfinished.exists());

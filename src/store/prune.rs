@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::commit;
 use super::pictures::Pictures;
 use super::retention::{self, Cut, OldEvent};
 use super::rows;
@@ -23,6 +24,7 @@ pub(super) struct Walk {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     #[default]
+    Superseded,
     Events,
     Pictures,
     FreePages,
@@ -49,6 +51,7 @@ impl Walk {
         now: UtcMillis,
     ) -> rusqlite::Result<Step> {
         match self.stage {
+            Stage::Superseded => self.superseded(connection, pictures),
             Stage::Events => {
                 let piece = oldest(connection, self.after)?;
                 let cut = retention::events(&piece, limits, used_bytes(connection)?, now);
@@ -109,9 +112,27 @@ impl Walk {
         Ok(step)
     }
 
+    /// Pictures that stayed for messages which are over now.
+    fn superseded(&mut self, connection: &mut Connection, pictures: &Pictures) -> rusqlite::Result<Step> {
+        let sql = format!(
+            "DELETE FROM superseded_picture WHERE (event_id, sha256) IN (SELECT event_id, sha256 \
+                 FROM superseded_picture s WHERE NOT {} LIMIT ?1) RETURNING path, bytes",
+            commit::wanted("s.event_id", "s.sha256")
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let rows = statement.query_map([PIECE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let gone: Vec<(String, u64)> = rows.collect::<rusqlite::Result<_>>()?;
+        gone.iter().for_each(|(path, _)| pictures.remove(path));
+        if gone.len() < PIECE {
+            self.next_stage();
+        }
+        Ok(Step { done: false, picture_bytes: gone.iter().map(|(_, bytes)| bytes).sum() })
+    }
+
     fn next_stage(&mut self) {
         self.after = None;
         self.stage = match self.stage {
+            Stage::Superseded => Stage::Events,
             Stage::Events => Stage::Pictures,
             Stage::Pictures => Stage::FreePages,
             Stage::FreePages | Stage::Done => Stage::Done,

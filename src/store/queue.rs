@@ -89,6 +89,14 @@ pub(super) struct Queued {
     pub(super) dropped: u64,
 }
 
+impl Queued {
+    pub(super) fn append(&mut self, more: Self) {
+        self.webhooks.extend(more.webhooks);
+        self.robbed.extend(more.robbed);
+        self.dropped += more.dropped;
+    }
+}
+
 pub(super) fn insert(
     connection: &Connection,
     event: &Event,

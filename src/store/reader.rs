@@ -159,21 +159,25 @@ impl Reader {
         Ok(connection.prepare_cached(sql)?.query_row(values, file).optional()?)
     }
 
-    /// The picture itself.
-    pub fn picture_content(&self, id: EventId) -> Result<Option<Vec<u8>>, StoreError> {
-        // A better picture may replace the file between the two steps; then there is a new path to look at.
-        for _ in 0..3 {
-            let Some(file) = self.picture(id)? else { return Ok(None) };
-            match std::fs::read(&file.path) {
-                Ok(content) => return Ok(Some(content)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(StoreError::File { path: file.path, source }),
-            }
+    /// The picture of one state of an event, by the digest that the state has of it. It stays as long as a message shows it, also
+    /// when the event has a better one. `None`: it made room for newer ones.
+    pub fn picture_content(&self, id: EventId, sha256: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT picture_path FROM event WHERE id = ?1 AND picture_sha256 = ?2 \
+                   UNION ALL SELECT path FROM superseded_picture WHERE event_id = ?1 AND sha256 = ?2";
+        let paths: Vec<String> = self.list(sql, params![id.uuid().into_bytes(), sha256], |row| row.get(0))?;
+        let Some(path) = paths.first().map(|path| self.data_dir.join(path)) else { return Ok(None) };
+        match std::fs::read(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::File { path, source }),
         }
-        Ok(None)
     }
 
-    fn events_of(&self, sql: &str, values: impl Params) -> Result<Vec<Event>, StoreError> {
+    pub(super) fn mark_damaged(&self) {
+        database::mark(&self.data_dir.join(database::FILE_NAME));
+    }
+
+    pub(super) fn events_of(&self, sql: &str, values: impl Params) -> Result<Vec<Event>, StoreError> {
         let bodies = self.list(sql, values, |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
         let event = |(body, has_picture): (String, bool)| {
             let event = rows::event(&body)?;
@@ -205,7 +209,10 @@ pub(super) const OF_CUSTOMER: &str = "(?1 IS NULL OR (d.webhook IN (SELECT value
      AND EXISTS (SELECT 1 FROM event e WHERE e.id = d.event_id AND e.customer = ?1)))";
 
 /// `CROSS JOIN` fixes the order: walk the events, look up the body of each.
-const EVENT: &str = "SELECT s.body, e.picture_path IS NOT NULL FROM event e \
+const EVENT: &str = "SELECT s.body, CASE e.type \
+       WHEN 'alert.triggered' THEN EXISTS (SELECT 1 FROM event p WHERE p.picture_path IS NOT NULL \
+                                           AND p.id = unhex(json_extract(s.body, '$.data.event.id'), '-')) \
+       ELSE e.picture_path IS NOT NULL END FROM event e \
      CROSS JOIN event_state s ON s.event_id = e.id AND s.seq = e.seq";
 
 /// A full page may have a successor; one look more settles it and costs nothing.

@@ -21,6 +21,16 @@ CREATE TABLE event (
   customer       TEXT               -- whose: of its camera, or of whoever brought it in; null: nobody's in particular
 ) STRICT, WITHOUT ROWID;
 
+-- Pictures that a better one of the same event has taken the place of, while a message that shows them is still to be sent: its body
+-- must not change between two attempts.
+CREATE TABLE superseded_picture (
+  event_id BLOB    NOT NULL REFERENCES event (id) ON DELETE CASCADE,
+  sha256   TEXT    NOT NULL,        -- as in the bodies of the states that show it
+  path     TEXT    NOT NULL,
+  bytes    INTEGER NOT NULL,
+  PRIMARY KEY (event_id, sha256)
+) STRICT, WITHOUT ROWID;
+
 -- Every state of an event. `body` is the JSON of model::Event with recorded_at and the picture's digest filled in; messages
 -- are rendered from it, so it never changes.
 CREATE TABLE event_state (
@@ -74,6 +84,17 @@ CREATE TABLE attempt (
   PRIMARY KEY (delivery_id, number)
 ) STRICT, WITHOUT ROWID;
 
+-- The last alerts, from which the rules know after a restart what has fired. Holds alerts only: nothing else pays for it.
+CREATE INDEX alert ON event (id) WHERE type = 'alert.triggered';
+
+-- Rules made through the API; those of the file are not here.
+CREATE TABLE rule (
+  id         TEXT    PRIMARY KEY NOT NULL,
+  spec       TEXT    NOT NULL,  -- JSON as it was given, with the secrets of its actions
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What was given up, as it would have been sent. Goes with its message, when somebody deletes it, or when it is sent again.
 CREATE TABLE dead_letter (
   delivery_id    BLOB    PRIMARY KEY NOT NULL REFERENCES delivery (id) ON DELETE CASCADE,
@@ -109,7 +130,8 @@ CREATE TABLE webhook (
   spec            TEXT,                        -- JSON as it was given, with secrets; null: the webhook is in the file
   paused          INTEGER NOT NULL DEFAULT 0,  -- messages are queued and wait
   created_at      INTEGER NOT NULL,
-  updated_at      INTEGER NOT NULL
+  updated_at      INTEGER NOT NULL,
+  stream          TEXT                         -- of a viewer's stream, with which it ends; null: it stays until somebody deletes it
 ) STRICT, WITHOUT ROWID;
 
 -- What reporters call their events: who reports one twice, reports it once.

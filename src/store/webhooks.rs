@@ -25,6 +25,17 @@ pub struct StoredWebhook {
     pub created_at: UtcMillis,
     /// When it was changed last.
     pub updated_at: UtcMillis,
+    /// The stream of a viewer with which it ends.
+    pub stream: Option<String>,
+}
+
+impl StoredWebhook {
+    /// One of which nothing is kept yet.
+    #[must_use]
+    pub fn new(id: WebhookId) -> Self {
+        let now = UtcMillis::now();
+        Self { id, spec: None, paused: false, created_at: now, updated_at: now, stream: None }
+    }
 }
 
 impl fmt::Debug for StoredWebhook {
@@ -68,7 +79,7 @@ impl StoreHandle {
 impl Reader {
     /// All webhooks that something is known of, by id. Rows that make no sense are left out and told in the log.
     pub fn webhooks(&self) -> Result<Vec<StoredWebhook>, StoreError> {
-        let sql = "SELECT id, spec, paused, created_at, updated_at FROM webhook ORDER BY id";
+        let sql = "SELECT id, spec, paused, created_at, updated_at, stream FROM webhook ORDER BY id";
         let rows = self.list(sql, [], |row| Ok(webhook(row)))?;
         let told = |row: rusqlite::Result<StoredWebhook>| {
             row.map_err(|error| tracing::error!(%error, "a stored webhook cannot be read")).ok()
@@ -84,14 +95,15 @@ fn webhook(row: &Row<'_>) -> rusqlite::Result<StoredWebhook> {
         paused: row.get(2)?,
         created_at: UtcMillis(row.get(3)?),
         updated_at: UtcMillis(row.get(4)?),
+        stream: row.get(5)?,
     })
 }
 
 pub(super) fn change(connection: &Connection, change: &WebhookChange) -> rusqlite::Result<()> {
     match change {
         WebhookChange::Put(webhook) => {
-            let sql = "INSERT INTO webhook (id, spec, paused, created_at, updated_at) \
-                       VALUES (?1, ?2, ?3, ?4, ?5) \
+            let sql = "INSERT INTO webhook (id, spec, paused, created_at, updated_at, stream) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                        ON CONFLICT (id) DO UPDATE SET spec = excluded.spec, paused = excluded.paused, \
                            updated_at = excluded.updated_at";
             connection.prepare_cached(sql)?.execute(params![
@@ -100,6 +112,7 @@ pub(super) fn change(connection: &Connection, change: &WebhookChange) -> rusqlit
                 webhook.paused,
                 webhook.created_at.0,
                 webhook.updated_at.0,
+                webhook.stream,
             ])?;
         }
         WebhookChange::Delete(id) => {

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use super::StoreError;
 use super::command::{Command, Done, Job, prepare};
 use super::commit::{self, Inserted};
-use super::error::passes_by_itself;
-use super::pictures::Pictures;
+use super::error::{hint, passes_by_itself};
+use super::pictures::{Pictures, Swept};
 use super::prune::Walk;
 use super::queue::{self, Room};
+use super::rules;
 use super::signals::Signals;
 use super::steer;
 use super::webhooks;
@@ -32,6 +33,9 @@ const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two tries while the disk is full or fails.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is in trouble when nothing can be committed.
+const COMMITS: &str = "commits";
 
 /// Owns the connection that writes.
 #[derive(Debug)]
@@ -66,12 +70,10 @@ impl Writer {
         signals: Signals,
     ) -> Result<Self, StoreError> {
         let pictures = Pictures::open(data_dir, limits.min_free_bytes, Arc::clone(&telemetry))?;
-        let swept = sweep(&connection, &pictures)?;
-        if swept > 0 {
-            tracing::info!(files = swept, "removed picture files that no event names");
+        let Swept { removed, kept_bytes: picture_bytes } = sweep(&connection, &pictures)?;
+        if removed > 0 {
+            tracing::info!(files = removed, "removed picture files that no event names");
         }
-        let sum = "SELECT coalesce(sum(picture_bytes), 0) FROM event";
-        let picture_bytes = connection.query_row(sum, [], |row| row.get(0))?;
         let room = Room::read(&connection, limits.queue)?;
         telemetry.metrics.delivery_queue_depth.set(i64::try_from(room.rows).unwrap_or(i64::MAX));
         // Only for waiting with a time limit; nothing is spawned on it.
@@ -160,7 +162,6 @@ impl Writer {
         for (job, done) in jobs.into_iter().zip(done) {
             self.answer(job, done, &mut queued, &mut changed, &mut dropped);
         }
-        self.show_picture_bytes();
         if !changed.is_empty() {
             self.signals.changed(changed);
         }
@@ -199,12 +200,16 @@ impl Writer {
                     if let Some(since) = failing_since {
                         let seconds = since.elapsed().as_secs();
                         tracing::info!(seconds, rows = jobs.len(), "commits succeed again; nothing was lost");
+                        self.telemetry.store.end(COMMITS);
                     }
                     return Ok(done);
                 }
                 Err(error) if passes_by_itself(&error) => {
                     if failing_since.is_none() {
-                        tracing::error!(%error, rows = jobs.len(), "cannot commit; events wait until it works");
+                        let hint = hint(&error);
+                        tracing::error!(%error, rows = jobs.len(), "cannot commit; events wait until it works{hint}");
+                        let detail = format!("cannot commit, events wait until it works: {error}{hint}");
+                        self.telemetry.store.begin(COMMITS, detail);
                         failing_since = Some(Instant::now());
                     }
                     std::thread::sleep(RETRY_PAUSE);
@@ -231,18 +236,21 @@ impl Writer {
                     if let Some(path) = obsolete {
                         self.pictures.remove(&path);
                     }
-                    self.telemetry.metrics.store_events.inc_by(u64::from(!receipt.duplicate));
+                    let events = usize::from(!receipt.duplicate) + receipt.alerts.len();
+                    self.telemetry.metrics.store_events.inc_by(events as u64);
                     queued.extend(new.webhooks);
                     changed.extend(new.robbed);
                     *dropped += new.dropped;
                     self.telemetry.metrics.delivery_dropped.inc_by(new.dropped);
                     receipts.push(receipt);
                 }
+                self.show_picture_bytes();
                 let _ = reply.send(receipts);
             }
             (Job::Finish(_, reply), Done::Finish)
             | (Job::Save(_, reply), Done::Save)
-            | (Job::Webhook(_, reply), Done::Webhook) => {
+            | (Job::Webhook(_, reply), Done::Webhook)
+            | (Job::Rule(_, reply), Done::Rule) => {
                 let _ = reply.send(());
             }
             (Job::Abandon(_, reply), Done::Abandon { ended }) => {
@@ -258,7 +266,8 @@ impl Writer {
                 | Job::Abandon(..)
                 | Job::Steer(..)
                 | Job::Save(..)
-                | Job::Webhook(..),
+                | Job::Webhook(..)
+                | Job::Rule(..),
                 _,
             ) => {
                 unreachable!("results come in the order of the jobs")
@@ -295,15 +304,16 @@ impl Writer {
     }
 }
 
-/// Removes the files that a crash left between a picture and its event.
-fn sweep(connection: &Connection, pictures: &Pictures) -> Result<usize, StoreError> {
-    let mut named = std::collections::HashSet::new();
-    let mut statement =
-        connection.prepare("SELECT picture_path FROM event WHERE picture_path IS NOT NULL")?;
-    for path in statement.query_map([], |row| row.get::<_, String>(0))? {
-        named.insert(path?);
-    }
-    pictures.sweep(|path| Ok(named.contains(path)))
+/// Removes the files that a crash left between a picture and its event. Asks for each file: there are far fewer of them than events
+/// in a long queue.
+fn sweep(connection: &Connection, pictures: &Pictures) -> Result<Swept, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE id = ?1 AND picture_path = ?2) \
+                   OR EXISTS (SELECT 1 FROM superseded_picture WHERE event_id = ?1 AND path = ?2)";
+    let mut statement = connection.prepare(sql)?;
+    pictures.sweep(|event, path| {
+        let values = rusqlite::params![event.uuid().into_bytes(), path];
+        Ok(statement.query_row(values, |row| row.get(0))?)
+    })
 }
 
 fn transaction(
@@ -333,6 +343,7 @@ fn transaction(
         }
         Job::Save(states, _) => steer::save(&transaction, states).map(|()| Done::Save),
         Job::Webhook(change, _) => webhooks::change(&transaction, change).map(|()| Done::Webhook),
+        Job::Rule(change, _) => rules::change(&transaction, change).map(|()| Done::Rule),
     });
     let done: Vec<Done> = done.collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use crate::model::{Camera, CameraSlug, CameraState, Offline, UtcMillis};
+use crate::model::{Camera, CameraSlug, CameraState, Captured, Offline, UtcMillis, ViewProblem};
 
 /// What is known about one camera.
 #[derive(Debug, Clone)]
@@ -20,6 +21,10 @@ pub struct CameraStatus {
     pub last_frame: Option<UtcMillis>,
     /// Size of the last picture, px.
     pub size: Option<(usize, usize)>,
+    /// What is wrong with what it shows.
+    pub view: Option<ViewProblem>,
+    /// When it was last said to be offline: pictures from before do not disprove it.
+    offline_at: Option<Instant>,
 }
 
 /// All cameras. Written by capture and decode, read by the API.
@@ -35,6 +40,8 @@ impl CameraBoard {
             frames_decoded: 0,
             last_frame: None,
             size: None,
+            view: None,
+            offline_at: None,
             camera: Arc::clone(&camera),
         };
         self.lock().insert(camera.slug.clone(), status);
@@ -42,14 +49,15 @@ impl CameraBoard {
 
     /// A picture was decoded: the camera is online, whatever was said before. Only a file that has ended stays so: its last
     /// pictures are decoded after it was read.
-    pub fn frame(&self, camera: &CameraSlug, at: UtcMillis, size: (usize, usize)) {
+    pub fn frame(&self, camera: &CameraSlug, taken: Captured, size: (usize, usize)) {
         if let Some(status) = self.lock().get_mut(camera) {
             status.frames_decoded += 1;
-            status.last_frame = Some(at);
+            status.last_frame = Some(taken.utc);
             status.size = Some(size);
-            if !matches!(status.state, CameraState::Online | CameraState::Ended) {
+            let news = status.offline_at.is_none_or(|offline| taken.at > offline);
+            if news && !matches!(status.state, CameraState::Online | CameraState::Ended) {
                 status.state = CameraState::Online;
-                status.since = at;
+                status.since = taken.utc;
                 tracing::info!(camera = %camera, width = size.0, height = size.1, "camera online");
             }
         }
@@ -57,6 +65,11 @@ impl CameraBoard {
 
     /// The camera delivers nothing. Counts the attempts since it last did.
     pub fn offline(&self, camera: &CameraSlug, reason: Offline, detail: String) {
+        self.offline_at(camera, reason, detail, Instant::now());
+    }
+
+    /// The same, known from a packet of that time.
+    pub fn offline_at(&self, camera: &CameraSlug, reason: Offline, detail: String, at: Instant) {
         if let Some(status) = self.lock().get_mut(camera) {
             let attempts = match &status.state {
                 CameraState::Offline { attempts, .. } => attempts + 1,
@@ -66,6 +79,14 @@ impl CameraBoard {
                 }
             };
             status.state = CameraState::Offline { reason, detail, attempts };
+            status.offline_at = Some(at);
+        }
+    }
+
+    /// What is wrong with what the camera shows, if anything is.
+    pub fn view(&self, camera: &CameraSlug, problem: Option<ViewProblem>) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            status.view = problem;
         }
     }
 
@@ -94,5 +115,35 @@ impl CameraBoard {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CameraSlug, CameraStatus>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::SourceType;
+
+    #[test]
+    fn a_picture_from_before_the_outage_does_not_end_it() {
+        let slug = CameraSlug::parse("yard").expect("a slug");
+        let camera = Camera {
+            uuid: uuid::Uuid::nil(),
+            slug: slug.clone(),
+            name: "Yard".to_owned(),
+            source_type: SourceType::Rtsp,
+            customer: None,
+        };
+        let (board, before) = (CameraBoard::default(), Captured::now());
+        let state = || board.get(&slug).expect("it was added").state.as_str();
+        board.add(Arc::new(camera));
+        board.frame(&slug, before, (4, 4));
+        assert_eq!(state(), "online");
+        board.offline(&slug, Offline::Refused, String::new());
+        board.frame(&slug, before, (4, 4));
+        assert_eq!(state(), "offline");
+        board.frame(&slug, before.after(Duration::from_secs(60)), (4, 4));
+        assert_eq!(state(), "online");
     }
 }

@@ -6,12 +6,14 @@
 mod board;
 mod log;
 mod metrics;
+mod troubles;
 mod webhooks;
 mod work;
 
 pub use board::{CameraBoard, CameraStatus};
 pub use log::{LevelError, conventional_level, init as init_logging};
 pub use metrics::{CameraLabel, DropLabels, Metrics, WebhookLabels};
+pub use troubles::{Trouble, Troubles};
 pub use webhooks::{WebhookBoard, WebhookStatus};
 pub use work::{Busy, Stage, StageCost, Worker, peak_rss_bytes, process_cpu, thread_cpu};
 
@@ -29,6 +31,8 @@ pub struct Telemetry {
     pub cameras: CameraBoard,
     /// How sending to each webhook goes.
     pub webhooks: WebhookBoard,
+    /// What keeps the store from its work.
+    pub store: Troubles,
     clocks: Arc<Clocks>,
     first_processed: OnceLock<Instant>,
     beats: Mutex<Vec<Arc<Beat>>>,

@@ -24,6 +24,8 @@ pub enum Stage {
     Postprocess,
     /// Following objects.
     Track,
+    /// Finding faces and turning them into numbers.
+    Faces,
     /// Best shots.
     Analyse,
     /// Events and rules.
@@ -36,7 +38,7 @@ pub enum Stage {
 
 impl Stage {
     /// In pipeline order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Capture,
         Self::Decode,
         Self::Motion,
@@ -44,6 +46,7 @@ impl Stage {
         Self::Inference,
         Self::Postprocess,
         Self::Track,
+        Self::Faces,
         Self::Analyse,
         Self::Events,
         Self::Store,
@@ -61,6 +64,7 @@ impl Stage {
             Self::Inference => "inference",
             Self::Postprocess => "postprocess",
             Self::Track => "track",
+            Self::Faces => "faces",
             Self::Analyse => "analyse",
             Self::Events => "events",
             Self::Store => "store",

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::displacement::displacement;
+use super::visit::{Places, Visit};
 use crate::config;
 use crate::model::{
-    Captured, Detection, Examination, Label, Polygon, Rect, Shot, TrackId, TrackSnapshot, Zones,
+    Captured, Detection, Dwell, DwellMark, Examination, Label, Rect, Shot, TrackId, TrackSnapshot,
 };
 
 /// An object has moved when it is this far (in its own size) from where it was born ...
@@ -54,12 +55,12 @@ pub(super) struct Object {
     rest_since: Instant,
     pub(super) stationary: bool,
     top_score: f32,
-    zones: Zones,
-    zone_entered: bool,
+    visit: Visit,
     best: Option<(f32, Shot)>,
     sent_quality: f32,
     sent_score: f32,
     sent_at: Option<Instant>,
+    sent_dwell: Dwell,
     told_as: Option<Label>,
 }
 
@@ -83,12 +84,12 @@ impl Object {
             rest_since: captured.at,
             stationary: false,
             top_score: 0.0,
-            zones: Zones::default(),
-            zone_entered: false,
+            visit: Visit::default(),
             best: None,
             sent_quality: 0.0,
             sent_score: 0.0,
             sent_at: None,
+            sent_dwell: Dwell::default(),
             told_as: None,
         };
         object.count(detection, examination);
@@ -120,10 +121,12 @@ impl Object {
         detection: &Detection,
         examination: &Examination,
         settings: &config::Track,
-        zones: &BTreeMap<String, Polygon>,
+        places: &Places,
     ) {
-        let at = examination.frame.captured.at;
-        let elapsed = at.saturating_duration_since(self.last_seen.at).as_secs_f32();
+        let captured = examination.frame.captured;
+        let at = captured.at;
+        let since = at.saturating_duration_since(self.last_seen.at);
+        let elapsed = since.as_secs_f32();
         let before = self.rect;
         let blend = |old: f32, new: f32| old + FRESH * (new - old);
         let expected = self.expected(at);
@@ -140,11 +143,11 @@ impl Object {
             self.velocity.0 += trust * (measured.0 - self.velocity.0);
             self.velocity.1 += trust * (measured.1 - self.velocity.1);
         }
-        self.last_seen = examination.frame.captured;
+        self.last_seen = captured;
         self.vain_looks = 0;
         self.count(detection, examination);
         self.judge_movement(settings, at);
-        self.visit(zones);
+        self.visit.went(places, (&before, &self.rect), since, captured.utc);
         self.offer(detection, examination);
     }
 
@@ -180,18 +183,6 @@ impl Object {
         } else if at.saturating_duration_since(self.rest_since) >= settings.stationary_after {
             self.stationary = true;
             self.velocity = (0.0, 0.0);
-        }
-    }
-
-    /// Zones count where the object touches the ground.
-    fn visit(&mut self, zones: &BTreeMap<String, Polygon>) {
-        let inside = zones.iter().filter(|(_, polygon)| polygon.contains(self.rect.foot()));
-        self.zones.current = inside.map(|(name, _)| name.clone()).collect();
-        for name in &self.zones.current {
-            if !self.zones.entered.contains(name) {
-                self.zones.entered.push(name.clone());
-                self.zone_entered = true;
-            }
         }
     }
 
@@ -267,11 +258,20 @@ impl Object {
         self.sent_at.is_some()
     }
 
-    /// Whether there is something new to tell: a clearly better picture (not too often), or a zone.
-    pub(super) fn has_news(&self, interval: Duration, at: Instant) -> bool {
+    /// Whether there is something new to tell: a clearly better picture (not too often), a zone, a line, a length of stay.
+    pub(super) fn has_news(&self, interval: Duration, marks: &[DwellMark], at: Instant) -> bool {
         let Some(sent_at) = self.sent_at else { return false };
         let due = at.saturating_duration_since(sent_at) >= interval;
-        self.zone_entered || (due && self.has_better_picture())
+        let dwell = self.dwell(at);
+        let reached = |mark: &DwellMark| mark.is_reached(&dwell) && !mark.is_reached(&self.sent_dwell);
+        self.visit.has_news() || marks.iter().any(reached) || (due && self.has_better_picture())
+    }
+
+    /// How long it has been where. What is not looked for, because nothing moves, is still there.
+    fn dwell(&self, at: Instant) -> Dwell {
+        let until = if self.vain_looks == 0 { at } else { self.last_seen.at };
+        let since = until.saturating_duration_since(self.last_seen.at);
+        self.visit.dwell(until.saturating_duration_since(self.first_seen.at), since)
     }
 
     fn has_better_picture(&self) -> bool {
@@ -283,7 +283,8 @@ impl Object {
     pub(super) fn tell(&mut self, label: Label, at: Instant) -> Option<Shot> {
         self.told_as = Some(label);
         self.sent_at = Some(at);
-        self.zone_entered = false;
+        self.sent_dwell = self.dwell(at);
+        self.visit.tell();
         if !self.has_better_picture() {
             return None;
         }
@@ -300,7 +301,7 @@ impl Object {
         top.map_or_else(|| label.as_str().into(), |((_, class), _)| Arc::clone(class))
     }
 
-    /// The object as others know it. `label` is [`Self::label`], which an object that is told about has.
+    /// The object as others know it, as of the last [`Self::tell`]. `label` is [`Self::label`], which an object that is told about has.
     pub(super) fn snapshot(&self, label: Label) -> TrackSnapshot {
         TrackSnapshot {
             id: self.id,
@@ -310,7 +311,9 @@ impl Object {
             top_score: self.top_score,
             rect: self.rect.clamped(),
             stationary: self.stationary,
-            zones: self.zones.clone(),
+            zones: self.visit.zones().clone(),
+            dwell: self.sent_dwell.clone(),
+            crossed: self.visit.crossed().to_vec(),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
         }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::*;
 use crate::config::Config;
 use crate::model::{
-    Camera, CameraSlug, Captured, Detection, Examination, Frame, MotionReport, Rect, Shot, SourceType,
-    TrackChange, TrackUpdate, home_label,
+    Camera, CameraSlug, Captured, Detection, Direction, DwellMark, Examination, Frame, Line, MotionReport,
+    Polygon, Rect, Shot, SourceType, TrackChange, TrackUpdate, home_label,
 };
 
 const FRAME_MS: u64 = 200;
@@ -24,6 +24,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::with(Places::default())
+    }
+
+    fn with(places: Places) -> Self {
         let config = Config::parse("").expect("the defaults");
         let camera = Arc::new(Camera {
             slug: CameraSlug::parse("yard").expect("a slug"),
@@ -32,13 +36,7 @@ impl Scene {
             source_type: SourceType::File,
             customer: None,
         });
-        let tracker = Tracker::new(
-            Arc::clone(&camera),
-            std::collections::BTreeMap::new(),
-            config.track,
-            config.events,
-            0.4,
-        );
+        let tracker = Tracker::new(Arc::clone(&camera), places, config.track, config.events, 0.4);
         Self { tracker, camera, start: Captured::now(), frame: 0, told: Vec::new() }
     }
 
@@ -241,7 +239,9 @@ fn nothing_is_looked_for_when_all_is_known_and_still() {
         scene.show_still(&[("car", 0.7, CAR)]);
     }
     let now = scene.start.after(std::time::Duration::from_millis(FRAME_MS * scene.frame)).at;
-    assert_eq!(scene.tracker.focus(now), crate::model::Focus::default());
+    let focus = scene.tracker.focus(now);
+    assert!(focus.rects.is_empty() && !focus.whole, "{focus:?}");
+    assert!(!scene.tracker.follows(now), "what rests is not followed");
     let later = now + std::time::Duration::from_secs(60);
     assert!(scene.tracker.focus(later).whole, "a resting object is looked for now and then");
 }
@@ -255,4 +255,60 @@ fn stopping_ends_what_was_told_and_nothing_else() {
     let ended = scene.tracker.finish(Captured::now());
     let classes: Vec<&str> = ended.iter().map(|update| &*update.track.class).collect();
     assert_eq!(classes, ["person"]);
+}
+
+/// The zone is the right half of the picture; the gate stands at a quarter of its width, its right side in the west.
+fn drawn() -> Places {
+    let east = vec![(0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)];
+    Places {
+        zones: [("east".to_owned(), Polygon::new(east).expect("four corners"))].into(),
+        lines: [("gate".to_owned(), Line::new((0.25, 0.0), (0.25, 1.0)).expect("two points"))].into(),
+    }
+}
+
+#[test]
+fn a_zone_entered_and_a_line_crossed_are_news() {
+    let mut scene = Scene::with(drawn());
+    for step in 0..50 {
+        scene.show(&[("person", 0.8, person(0.02 + 0.012 * step as f32))]);
+    }
+    let news: Vec<_> = scene
+        .told
+        .iter()
+        .map(|update| (update.track.crossed.len(), update.track.zones.entered.len()))
+        .collect();
+    assert_eq!(news, [(0, 0), (1, 0), (1, 1)], "the start, the gate, the zone");
+    let crossing = &scene.told[1].track.crossed[0];
+    assert_eq!(
+        (crossing.line.as_str(), crossing.direction),
+        ("gate", Direction::Out),
+        "from west to east is to the left"
+    );
+    assert_eq!(crossing.at, scene.told[1].at.utc);
+}
+
+#[test]
+fn a_length_of_stay_that_somebody_waits_for_is_news_once_even_when_nothing_moves() {
+    let mark = |zones: &[&str], seconds| DwellMark {
+        cameras: vec![],
+        zones: zones.iter().map(ToString::to_string).collect(),
+        after: std::time::Duration::from_secs(seconds),
+    };
+    let elsewhere = DwellMark { cameras: vec![CameraSlug::parse("porch").expect("a slug")], ..mark(&[], 7) };
+    let mut scene = Scene::with(drawn());
+    scene.tracker.set_dwell_marks(&[mark(&[], 10), mark(&["east"], 15), elsewhere]);
+    for step in 0..25 {
+        scene.show(&[("person", 0.8, person(0.3 + 0.012 * step as f32))]);
+    }
+    for _ in 0..25 {
+        scene.show_still(&[("person", 0.8, person(0.6))]);
+    }
+    scene.told.clear();
+    for _ in 0..100 {
+        scene.step(None, Vec::new());
+    }
+    let stays: Vec<_> = scene.told.iter().map(|update| &update.track.dwell).collect();
+    let [in_picture, in_zone] = stays[..] else { unreachable!("two marks, not {stays:?}") };
+    assert_eq!(in_picture.picture, std::time::Duration::from_secs(10));
+    assert_eq!(in_zone.zones["east"], std::time::Duration::from_secs(15));
 }

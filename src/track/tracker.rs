@@ -1,14 +1,15 @@
 //! All tracks of one camera.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::associate::{Candidate, associate};
 use super::object::{Object, in_motion};
+use super::visit::Places;
 use crate::config;
 use crate::model::{
-    Camera, Captured, Detection, Examination, Focus, Label, Polygon, Rect, Shot, TrackChange, TrackUpdate,
+    Camera, Captured, Detection, DwellMark, Examination, Focus, Label, Rect, Shot, TrackChange, TrackUpdate,
 };
 
 /// Frames at the start that are looked at as a whole, so that what is there already is known to be at rest.
@@ -26,7 +27,8 @@ pub struct Tracker {
     camera: Arc<Camera>,
     settings: config::Track,
     events: config::Events,
-    zones: BTreeMap<String, Polygon>,
+    places: Places,
+    marks: Vec<DwellMark>,
     min_score: f32,
     objects: Vec<Object>,
     /// Lost at rest, oldest first.
@@ -41,7 +43,7 @@ impl Tracker {
     #[must_use]
     pub fn new(
         camera: Arc<Camera>,
-        zones: BTreeMap<String, Polygon>,
+        places: Places,
         settings: config::Track,
         events: config::Events,
         min_score: f32,
@@ -50,7 +52,8 @@ impl Tracker {
             camera,
             settings,
             events,
-            zones,
+            places,
+            marks: Vec::new(),
             min_score,
             objects: Vec::new(),
             remembered: VecDeque::new(),
@@ -59,16 +62,33 @@ impl Tracker {
         }
     }
 
+    /// From now on these lengths of stay are news, as far as they are about this camera.
+    pub fn set_dwell_marks(&mut self, marks: &[DwellMark]) {
+        let here = |mark: &&DwellMark| mark.cameras.is_empty() || mark.cameras.contains(&self.camera.slug);
+        self.marks = marks.iter().filter(here).cloned().collect();
+    }
+
     /// What must be looked at in a frame taken at `at`.
     #[must_use]
     pub fn focus(&self, at: Instant) -> Focus {
-        let sought = |object: &&Object| !object.stationary && !object.is_hidden(&self.settings, at);
-        let moving = self.objects.iter().filter(sought);
+        let moving = self.objects.iter().filter(|object| self.is_sought(object, at));
         let since = |last: Instant| at.saturating_duration_since(last);
         let recheck = |last| since(last) >= self.settings.stationary_recheck;
         let resting = self.objects.iter().any(|object| object.stationary);
         let whole = self.looks < FIRST_LOOKS || (resting && self.last_whole.is_none_or(recheck));
-        Focus { rects: moving.map(|object| object.expected(at).clamped()).collect(), whole }
+        let rects = moving.map(|object| object.expected(at).clamped()).collect();
+        Focus { rects, whole, turn: self.looks }
+    }
+
+    /// Whether every frame from `at` on is needed: the scene is not known yet, or something in sight does not rest. What is out of
+    /// sight is not looked for; it moves when it comes back.
+    #[must_use]
+    pub fn follows(&self, at: Instant) -> bool {
+        self.looks < FIRST_LOOKS || self.objects.iter().any(|object| self.is_sought(object, at))
+    }
+
+    fn is_sought(&self, object: &Object, at: Instant) -> bool {
+        !object.stationary && !object.is_hidden(&self.settings, at)
     }
 
     /// Takes in what was found in a frame, and says which objects are worth telling about.
@@ -147,7 +167,7 @@ impl Tracker {
                 detections[detection],
                 examination,
                 &self.settings,
-                &self.zones,
+                &self.places,
             );
         }
         let paired_objects: Vec<usize> = pairs.iter().map(|&(track, _)| objects[track]).collect();
@@ -200,7 +220,7 @@ impl Tracker {
             .position(|object| object.label() == thing.label && object.rect.iou(&thing.rect) > SAME_PLACE);
         let object = match again.and_then(|index| self.remembered.remove(index)) {
             Some(mut known) => {
-                known.found(detection, examination, &self.settings, &self.zones);
+                known.found(detection, examination, &self.settings, &self.places);
                 known
             }
             None => Object::new(detection, examination),
@@ -239,11 +259,13 @@ impl Tracker {
             let Some(label) = object.label() else { continue };
             let wanted = self.events.labels.contains(&label) && object.is_believed(self.min_score);
             let new = !object.is_told() && object.moved && object.is_born(&self.settings);
-            let change = match (wanted && new, object.has_news(self.events.update_interval, captured.at)) {
-                (true, _) => TrackChange::Started,
-                (false, true) => TrackChange::Improved,
-                (false, false) => continue,
-            };
+            let change =
+                match (wanted && new, object.has_news(self.events.update_interval, &self.marks, captured.at))
+                {
+                    (true, _) => TrackChange::Started,
+                    (false, true) => TrackChange::Improved,
+                    (false, false) => continue,
+                };
             let shot = object.tell(label, captured.at);
             let track = object.snapshot(label);
             updates.push(TrackUpdate { camera: Arc::clone(&self.camera), change, track, shot, at: captured });

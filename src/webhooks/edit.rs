@@ -148,6 +148,55 @@ fn restore(new: &mut Json, old: &Json) {
     }
 }
 
+/// The actions of a rule: what comes back of a webhook as it was shown means what was there, as long as it goes to the same receiver.
+pub(super) fn keep_actions(new: &mut Json, old: &Json) -> Result<(), Problem> {
+    let none = Vec::new();
+    let old = old.get("action").and_then(Json::as_array).unwrap_or(&none);
+    let Some(actions) = new.get_mut("action").and_then(Json::as_array_mut) else { return Ok(()) };
+    for (index, action) in actions.iter_mut().enumerate() {
+        let Some(webhook) = action.get_mut("webhook") else { continue };
+        *webhook = without_answers(webhook);
+        let id = webhook.get("id").cloned();
+        let before =
+            old.iter().enumerate().filter_map(|(place, action)| Some((place, action.get("webhook")?)));
+        // Those without a name are called after their place.
+        let same = |(place, old): &(usize, &Json)| match &id {
+            Some(id) => old.get("id") == Some(id),
+            None => *place == index,
+        };
+        let before = before.into_iter().find(same).map(|(_, old)| old);
+        match before.filter(|old| origin(old) == origin(webhook)) {
+            Some(old) => {
+                keep_secrets(webhook, old);
+                keep_redacted(webhook, old);
+            }
+            None if holds_redacted(webhook) => {
+                let key = format!("actions[{}].webhook", index + 1);
+                return Err(Problem { line: None, key, message: NOT_THEIRS.to_owned() });
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+const NOT_THEIRS: &str = "*** stands for what another receiver was given; send it in full";
+
+fn holds_redacted(json: &Json) -> bool {
+    match json {
+        Json::String(text) => text == REDACTED || text.ends_with(&format!("/{REDACTED}")),
+        Json::Array(items) => items.iter().any(holds_redacted),
+        Json::Object(object) => object.values().any(holds_redacted),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+/// Scheme, host and port of a webhook's address.
+fn origin(spec: &Json) -> Option<url::Origin> {
+    let url = spec.get("url").and_then(Json::as_str).and_then(|text| Url::parse(text).ok());
+    url.map(|url| url.origin())
+}
+
 /// An address as it is shown: many services have their secret in path or query.
 #[must_use]
 pub fn shown(url: &Url) -> String {
@@ -158,13 +207,22 @@ pub fn shown(url: &Url) -> String {
     }
 }
 
+/// Whether an address is given, and of another receiver.
+fn is_moved(new: &Json, old: &Json) -> bool {
+    origin(new).is_some_and(|new| origin(old).is_none_or(|old| old != new))
+}
+
+/// What stands for a secret of one receiver is nothing for another.
+pub(super) fn check_redacted(new: &Json, old: &Json) -> Result<(), Problem> {
+    match is_moved(new, old) && holds_redacted(new) {
+        true => Err(Problem { line: None, key: "url".to_owned(), message: NOT_THEIRS.to_owned() }),
+        false => Ok(()),
+    }
+}
+
 /// Credentials that were given for one receiver do not go to another because its address was changed.
 pub(super) fn check_new_address(patch: &Json, old: &Json) -> Result<(), Problem> {
-    let origin = |spec: &Json| {
-        let url = spec.get("url").and_then(Json::as_str).and_then(|text| Url::parse(text).ok());
-        url.map(|url| url.origin())
-    };
-    let moved = origin(patch).is_some_and(|new| origin(old).is_none_or(|old| old != new));
+    let moved = is_moved(patch, old);
     let has = |key: &str| old.get(key).is_some_and(|value| !value.is_null()) && patch.get(key).is_none();
     match ["headers", "auth"].into_iter().find(|key| moved && has(key)) {
         Some(key) => Err(Problem {
@@ -247,5 +305,8 @@ mod tests {
         );
         assert_eq!(check(json!({"url": "https://a.example/y"})), Ok(()));
         assert_eq!(check(json!({"url": "https://b.example/x", "headers": null})), Ok(()));
+        let shown = |url: &str| json!({"url": url, "headers": {"Authorization": "***"}});
+        assert!(check_redacted(&shown("https://b.example/x"), &old).is_err());
+        assert!(check_redacted(&shown("https://a.example/***"), &old).is_ok());
     }
 }

@@ -1,30 +1,38 @@
-//! The set of webhooks: those of the file and those that the API makes, kept in the store, compiled for delivery, asked by the rules.
+//! What can be changed while the agent runs: webhooks, and the alert rules that tell them. Those of the file and those that the API
+//! makes, kept in the store, compiled for delivery, asked by whoever publishes.
 //!
 //! A [`Manager`] changes the set: each change is checked as the file is, written to the store, and only then takes effect, for rules
-//! and delivery at once. A stored webhook that cannot be read any more stops nothing: it is shown as invalid, its messages wait.
+//! and delivery at once. A stored webhook that cannot be read any more stops nothing: it is shown as invalid, its messages wait; a
+//! rule that fits no more, because its camera or webhook is gone, is shown as invalid and does not fire.
 //!
 //! What does not belong here: what a setting may be (`config`), how things look to clients (`api`).
 
 mod edit;
+mod rules;
 mod set;
+mod stream;
 mod trial;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
-use tokio::sync::Mutex;
 
 use crate::config::{Config, ConfigError, Owner, Problem, WebhookConfig};
 use crate::delivery::{Registry, Webhooks};
 use crate::model::{UtcMillis, WebhookId};
-use crate::publish::Publisher;
+use crate::publish::{Publisher, REMEMBERED};
 use crate::store::{Reader, Steer, StoreError, StoreHandle, StoredWebhook};
 
 pub use edit::shown;
-pub use set::{Entry, Set};
+pub use set::{Entry, RuleEntry, Set};
+pub use stream::{StreamWebhooks, StreamWish};
+
+use set::Stored;
 
 /// Stands in answers for what is not shown; sent back, it means what there was before.
 pub const REDACTED: &str = "***";
@@ -32,21 +40,45 @@ pub const REDACTED: &str = "***";
 /// Why a change is not made.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There is no webhook of that id.
-    #[error("there is no such webhook")]
-    Unknown,
+    /// There is none of that id.
+    #[error("there is no such {0}")]
+    Unknown(Kind),
     /// There is one already.
-    #[error("there is a webhook `{0}` already; change it with PUT or PATCH")]
-    Exists(WebhookId),
+    #[error("there is a {0} `{1}` already; change it with PUT or PATCH")]
+    Exists(Kind, WebhookId),
     /// It is in the file.
     #[error("`{0}` is in the agent's configuration file; change it there")]
     FileOwned(WebhookId),
+    /// It is the action of a rule.
+    #[error("`{0}` belongs to the rule `{1}`; change the rule")]
+    RuleOwned(WebhookId, String),
+    /// A rule tells it.
+    #[error("the rule `{1}` tells `{0}`; take it out of the rule first")]
+    InUse(WebhookId, WebhookId),
     /// It makes no sense; everything that is wrong.
-    #[error("the webhook makes no sense")]
+    #[error("makes no sense")]
     Invalid(Vec<Problem>),
     /// It cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A webhook.
+    Webhook,
+    /// An alert rule.
+    Rule,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Webhook => "webhook",
+            Self::Rule => "rule",
+        })
+    }
 }
 
 /// What can be done to a webhook besides changing its settings.
@@ -73,8 +105,10 @@ struct Shared {
     registry: Registry,
     publisher: Publisher,
     set: RwLock<Arc<Set>>,
+    /// Streams that somebody watches.
+    watched: Mutex<HashSet<String>>,
     /// One change at a time.
-    changing: Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Manager {
@@ -94,7 +128,8 @@ impl Manager {
             registry,
             publisher,
             set,
-            changing: Mutex::default(),
+            watched: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -104,11 +139,14 @@ impl Manager {
         store: StoreHandle,
         reader: &Reader,
     ) -> Result<(Self, Registry, Publisher), OpenError> {
-        let set = Set::load(config, reader.webhooks()?);
+        let stored = Stored { webhooks: reader.webhooks()?, rules: reader.rules()? };
+        let set = Set::load(config, stored, &HashSet::new());
         let registry =
             Registry::new(set.compile(config).map_err(|problems| ConfigError { file: None, problems })?);
-        let publisher = Publisher::new(set.rules(config), store.clone());
+        let publisher = Publisher::new(set.decisions(config), store.clone());
+        publisher.remember(&reader.triggered_alerts(REMEMBERED)?);
         let manager = Self::new(config, set, store, registry.clone(), publisher.clone());
+        manager.remove_drained_streams();
         Ok((manager, registry, publisher))
     }
 
@@ -120,7 +158,7 @@ impl Manager {
 
     /// One of them.
     pub fn get(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
-        self.current().get(id).ok_or(Refusal::Unknown)
+        self.current().get(id).ok_or(Refusal::Unknown(Kind::Webhook))
     }
 
     /// The door for events.
@@ -131,6 +169,10 @@ impl Manager {
 
     /// Makes a webhook of what a client sent. Without an id it gets one.
     pub async fn create(&self, body: &Json) -> Result<Arc<Entry>, Refusal> {
+        self.make(body, None).await
+    }
+
+    async fn make(&self, body: &Json, stream: Option<String>) -> Result<Arc<Entry>, Refusal> {
         let _changing = self.0.changing.lock().await;
         let mut body = edit::without_answers(body);
         let mut spec = self.specification(&body)?;
@@ -140,19 +182,13 @@ impl Manager {
                 edit::set(json, "id", id.clone());
             }
         }
-        let reading = self.0.config.webhook_reader.read(&body, Owner::Api).map_err(Refusal::Invalid)?;
+        let reading = self.0.config.reader.read(&body, Owner::Api).map_err(Refusal::Invalid)?;
         let id = reading.config.id.clone();
         if self.current().get(id.as_str()).is_some() {
-            return Err(Refusal::Exists(id));
+            return Err(Refusal::Exists(Kind::Webhook, id));
         }
-        let now = UtcMillis::now();
-        self.put(
-            &id,
-            spec,
-            |_| (),
-            StoredWebhook { id: id.clone(), spec: None, paused: false, created_at: now, updated_at: now },
-        )
-        .await
+        let row = StoredWebhook { stream, ..StoredWebhook::new(id.clone()) };
+        self.put(&id, spec, |_| (), row).await
     }
 
     /// Replaces all settings; what is not sent has its default. The secret stays unless another is sent.
@@ -160,6 +196,7 @@ impl Manager {
         let _changing = self.0.changing.lock().await;
         let (entry, old) = self.changeable(id)?;
         let mut new = self.specification(&edit::without_answers(body))?;
+        edit::check_redacted(&new, &old).map_err(|problem| Refusal::Invalid(vec![problem]))?;
         edit::keep_secrets(&mut new, &old);
         edit::keep_redacted(&mut new, &old);
         self.change(&entry, new, edit::enables(body)).await
@@ -170,6 +207,7 @@ impl Manager {
         let _changing = self.0.changing.lock().await;
         let (entry, old) = self.changeable(id)?;
         let mut patch = self.specification(&edit::without_answers(body))?;
+        edit::check_redacted(&patch, &old).map_err(|problem| Refusal::Invalid(vec![problem]))?;
         edit::keep_redacted(&mut patch, &old);
         if let Some(object) = patch.as_object_mut() {
             // What a change is spelled like says nothing about the webhook.
@@ -185,24 +223,26 @@ impl Manager {
     pub async fn delete(&self, id: &str) -> Result<(), Refusal> {
         let _changing = self.0.changing.lock().await;
         let entry = self.get(id)?;
-        if entry.owner == Owner::File {
-            return Err(Refusal::FileOwned(entry.id.clone()));
+        if matches!(entry.owner, Owner::File | Owner::Rule(_)) {
+            return Err(not_ours(&entry));
+        }
+        if let Some(rule) = self.current().rule_naming(&entry.id) {
+            return Err(Refusal::InUse(entry.id.clone(), rule.clone()));
         }
         self.0.store.delete_webhook(entry.id.clone()).await?;
         let mut stored = self.current().stored();
-        stored.retain(|webhook| webhook.id != entry.id);
+        stored.webhooks.retain(|webhook| webhook.id != entry.id);
         self.take_effect(stored);
         Ok(())
     }
 
-    /// Switches a webhook. One of the file can be paused, and enabled again when the agent has disabled it.
+    /// Switches a webhook. One of the file or of a rule can be paused, and enabled again when the agent has disabled it.
     pub async fn switch(&self, id: &str, switch: Switch) -> Result<Arc<Entry>, Refusal> {
         let _changing = self.0.changing.lock().await;
         let entry = self.get(id)?;
-        let of_file = entry.owner == Owner::File;
-        if of_file && (switch == Switch::Disable || switch == Switch::Enable && !entry.enabled_by_settings())
-        {
-            return Err(Refusal::FileOwned(entry.id.clone()));
+        let changes = switch == Switch::Disable || switch == Switch::Enable && !entry.enabled_by_settings();
+        if entry.owner != Owner::Api && changes {
+            return Err(not_ours(&entry));
         }
         let enabled = |spec: &mut Json, enabled: bool| edit::set(spec, "enabled", json!(enabled));
         let mut row = entry.row();
@@ -247,7 +287,7 @@ impl Manager {
     }
 
     fn specification(&self, body: &Json) -> Result<Json, Refusal> {
-        self.0.config.webhook_reader.specification(body).map_err(Refusal::Invalid)
+        self.0.config.reader.specification(body).map_err(Refusal::Invalid)
     }
 
     /// A webhook of the API, and its specification.
@@ -258,7 +298,7 @@ impl Manager {
                 let spec = spec.clone();
                 Ok((entry, spec))
             }
-            None => Err(Refusal::FileOwned(entry.id.clone())),
+            None => Err(not_ours(&entry)),
         }
     }
 
@@ -276,7 +316,7 @@ impl Manager {
         self.put(&entry.id, spec, |spec| edit::set_default(spec, "id", id), entry.row()).await
     }
 
-    /// Checks, writes, and lets it take effect. A null `spec` is that of a webhook of the file.
+    /// Checks, writes, and lets it take effect. A null `spec` is that of a webhook of the file or of a rule.
     async fn put(
         &self,
         id: &WebhookId,
@@ -288,20 +328,24 @@ impl Manager {
         if !spec.is_null() {
             change(&mut spec);
             edit::drop_nulls(&mut spec);
-            let read = self.0.config.webhook_reader.read(&spec, Owner::Api).map_err(Refusal::Invalid)?;
+            let read = self.0.config.reader.read(&spec, Owner::Api).map_err(Refusal::Invalid)?;
             set::check(&self.0.config, &read.config).map_err(Refusal::Invalid)?;
             row.spec = Some(spec.to_string().into());
         }
         self.0.store.put_webhook(row.clone()).await?;
         let mut stored = self.current().stored();
-        stored.retain(|webhook| webhook.id != *id);
-        stored.push(row);
+        stored.webhooks.retain(|webhook| webhook.id != *id);
+        stored.webhooks.push(row);
         self.take_effect(stored);
         self.get(id.as_str())
     }
 
-    fn take_effect(&self, stored: Vec<StoredWebhook>) {
-        let set = Set::load(&self.0.config, stored);
+    fn load(&self, stored: Stored) -> Set {
+        Set::load(&self.0.config, stored, &self.watched())
+    }
+
+    fn take_effect(&self, stored: Stored) {
+        let set = self.load(stored);
         match set.compile(&self.0.config) {
             Ok(webhooks) => self.0.registry.replace(webhooks),
             // Each was compiled alone before.
@@ -309,7 +353,7 @@ impl Manager {
                 tracing::error!(?problems, "the webhooks cannot be compiled; delivery goes on as before")
             }
         }
-        self.0.publisher.set_rules(set.rules(&self.0.config));
+        self.0.publisher.set_rules(set.decisions(&self.0.config));
         *self.0.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
     }
 }
@@ -333,6 +377,14 @@ fn new_secret() -> String {
         .fill(&mut bytes)
         .expect("the system has random numbers");
     format!("whsec_{}", STANDARD.encode(bytes))
+}
+
+/// Why a webhook that the API has not made is not changed.
+fn not_ours(entry: &Entry) -> Refusal {
+    match &entry.owner {
+        Owner::Rule(rule) => Refusal::RuleOwned(entry.id.clone(), rule.clone()),
+        Owner::File | Owner::Api | Owner::Stream(_) => Refusal::FileOwned(entry.id.clone()),
+    }
 }
 
 /// The settings of a webhook that can be read.

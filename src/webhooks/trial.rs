@@ -20,7 +20,13 @@ impl Manager {
         let webhook = settings(&entry)?;
         let event = test_event(webhook.customer.clone());
         // Nobody is told but this webhook: the event alone is committed, for what is sent to have a record.
-        let new = crate::model::NewEvent { event, deliveries: Vec::new(), picture: None, key: None };
+        let new = crate::model::NewEvent {
+            event,
+            deliveries: Vec::new(),
+            picture: None,
+            key: None,
+            alerts: Vec::new(),
+        };
         let event = self.0.store.commit(new).await?.event;
         let delivery = message(&event, webhook.id.clone());
         let due = DueDelivery { delivery: delivery.clone(), event, bytes: 0 };
@@ -34,7 +40,7 @@ impl Manager {
     pub async fn try_address(&self, settings: &Json, data: &Json) -> Result<Trial, Refusal> {
         let mut body = settings.clone();
         super::edit::set_default(&mut body, "id", json!("trial"));
-        let reading = self.0.config.webhook_reader.read(&body, Owner::Api).map_err(Refusal::Invalid)?;
+        let reading = self.0.config.reader.read(&body, Owner::Api).map_err(Refusal::Invalid)?;
         super::set::check(&self.0.config, &reading.config).map_err(Refusal::Invalid)?;
         let event = test_event(None);
         let delivery = message(&event, reading.config.id.clone());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use porchlight::app::report;
 use porchlight::config::Config;
-use porchlight::model::{CameraSlug, Offline};
+use porchlight::model::{CameraSlug, Captured, Offline};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,8 @@ async fn s4_6_s4_7_s5_4_s5_6_s5_7_what_the_agent_tells_of_itself_fits_its_schema
     assert_eq!((&disk["data"]["alert"], &disk["data"]["status"]), (&json!("disk_low"), &json!("raised")));
 
     let porch = CameraSlug::parse("porch").expect("a slug");
-    served.telemetry.cameras.frame(&porch, NOON, (1280, 720));
+    let taken = Captured { utc: NOON, ..Captured::now() };
+    served.telemetry.cameras.frame(&porch, taken, (1280, 720));
     let online = &until_told(&served, 1, "camera.status_changed").await[0];
     assert_eq!((&online["data"]["status"], &online["camera"]["id"]), (&json!("online"), &json!("porch")));
     assert_eq!(

@@ -170,6 +170,7 @@ impl Served {
             event: event.clone(),
             deliveries: webhooks.iter().map(planned).collect(),
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+            alerts: vec![],
             key: None,
         };
         self.store.commit(new).await.expect("committed");

@@ -1,6 +1,6 @@
 //! Health, cameras, metrics.
 
-use porchlight::model::{CameraSlug, Offline};
+use porchlight::model::{CameraSlug, Captured, Offline};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -16,7 +16,8 @@ fn slug(text: &str) -> CameraSlug {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_degraded_while_a_camera_is_offline() {
     let served = serve(CAMERAS).await;
-    served.telemetry.cameras.frame(&slug("front_door"), NOON, (1280, 720));
+    let taken = Captured { utc: NOON, ..Captured::now() };
+    served.telemetry.cameras.frame(&slug("front_door"), taken, (1280, 720));
     served.commit(&event(NOON, "front_door", "person"), None, &["home"]).await;
     let health = served.get("/api/v1/health").await;
     assert_eq!(health.status, StatusCode::OK);
@@ -43,7 +44,8 @@ async fn health_is_degraded_while_a_camera_is_offline() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cameras_are_shown_with_their_state_by_slug_and_by_uuid() {
     let served = serve(CAMERAS).await;
-    served.telemetry.cameras.frame(&slug("front_door"), NOON, (1280, 720));
+    let taken = Captured { utc: NOON, ..Captured::now() };
+    served.telemetry.cameras.frame(&slug("front_door"), taken, (1280, 720));
     served.telemetry.cameras.offline(&slug("yard"), Offline::NotFound, "no such stream".to_owned());
     served.telemetry.cameras.offline(&slug("yard"), Offline::NotFound, "no such stream".to_owned());
     let list = served.get("/api/v1/cameras/").await.json();

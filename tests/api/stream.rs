@@ -15,17 +15,17 @@ use uuid::Uuid;
 use crate::common::Program;
 use crate::rig::{Served, serve};
 
-const CAMERAS: &str = "[[camera]]\nid = \"yard\"\nsource = \"rtsp://10.0.0.2/x\"\n\
+pub(crate) const CAMERAS: &str = "[[camera]]\nid = \"yard\"\nsource = \"rtsp://10.0.0.2/x\"\n\
                        [[camera]]\nid = \"gate\"\nsource = \"rtsp://10.0.0.3/x\"\n";
 
 /// A camera of 50 frames a second, each of another grey, until it is dropped.
-struct Shooting {
+pub(crate) struct Shooting {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Shooting {
-    fn begin(live: &Live) -> Self {
+    pub(crate) fn begin(live: &Live) -> Self {
         let slug = CameraSlug::parse("yard").expect("a slug");
         let offers = live.camera(slug.clone());
         let camera = Camera {
@@ -63,13 +63,13 @@ fn shoot(camera: &Arc<Camera>, offers: &Offers, stop: &AtomicBool) {
 }
 
 /// A client of the stream that knows nothing of the server's code.
-struct Watching {
+pub(crate) struct Watching {
     reader: BufReader<TcpStream>,
-    head: String,
+    pub(crate) head: String,
 }
 
 impl Watching {
-    fn open(address: &str, target: &str) -> Self {
+    pub(crate) fn open(address: &str, target: &str) -> Self {
         let host = address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).expect("the server runs");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
@@ -105,7 +105,7 @@ impl Watching {
     }
 }
 
-async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(body).await.expect("no panic")
 }
 

@@ -24,7 +24,7 @@ async fn post(served: &Served, path: &str) -> Value {
 }
 
 /// Delivers until the token is cancelled.
-fn deliver(served: &Served) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+pub(crate) fn deliver(served: &Served) -> (CancellationToken, tokio::task::JoinHandle<()>) {
     let cancel = CancellationToken::new();
     let run = delivery::run(
         served.registry.clone(),
@@ -36,7 +36,7 @@ fn deliver(served: &Served) -> (CancellationToken, tokio::task::JoinHandle<()>) 
     (cancel, tokio::spawn(async move { run.await.expect("no error") }))
 }
 
-async fn publish(served: &Served, event: Event) -> EventId {
+pub(crate) async fn publish(served: &Served, event: Event) -> EventId {
     served.publisher.publish(event, None).await.expect("committed").event.id
 }
 
@@ -232,6 +232,7 @@ async fn a_stored_webhook_that_cannot_be_read_any_more_is_shown_and_stops_nothin
         paused: false,
         created_at: UtcMillis(1),
         updated_at: UtcMillis(1),
+        stream: None,
     };
     for row in [
         row("good", r#"{"id": "good", "url": "http://a.local/"}"#),

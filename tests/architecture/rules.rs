@@ -16,7 +16,9 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
     let modules: &[&str] = match module {
         "lib" | "model" => &[],
         "config" | "telemetry" | "pixels" => &["model"],
-        "inference" | "store" => &["model", "config", "telemetry"],
+        // Networks are fed pictures.
+        "inference" => &["model", "config", "telemetry", "pixels"],
+        "store" => &["model", "config", "telemetry"],
         // Between decode and those who watch, neither of which may know the other.
         "live" => &["model", "pixels"],
         stage if STAGES.contains(&stage) => &["model", "config", "telemetry", "pixels", "inference"],

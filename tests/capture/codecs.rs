@@ -1,11 +1,13 @@
 //! H.265 and MJPEG, from files and over RTSP, and every codec by every transport with every login.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use porchlight::capture::End;
 use porchlight::decode::{DecodeError, Decoder};
-use porchlight::model::{Captured, Codec};
+use porchlight::model::{Captured, Codec, Offline};
 
 use crate::common::{Sim, ffmpeg, ffmpeg_hashes, footage};
 use crate::rig::{Running, Shown, camera, fast, hashes, packets, play, shown};
@@ -146,6 +148,49 @@ fn without_b_frames_each_h265_packet_gives_its_picture_at_once() {
         let times: Vec<Captured> = decoded.frames.iter().map(|frame| frame.captured).collect();
         assert_eq!(times, [captured]);
     }
+}
+
+#[test]
+fn what_cannot_be_decoded_says_what_to_set() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = "-i {in} -frames:v 20 -an -c:v libx265 -preset ultrafast \
+                     -x265-params log-level=none:bframes=0 -pix_fmt yuv422p {out}";
+    let clip = made(&folder, "422.mkv", arguments);
+    let sim = Sim::start(&["--mount", &format!("/cam={}", clip.display())]);
+    let profile = Running::start(camera(&sim.url("/cam"), ""));
+    let other = Running::start(camera(&describes("VP8"), ""));
+    let detail = profile.wait_for(Offline::Codec);
+    assert!(detail.contains("set [[camera]] cam to H.264, progressive, 8 bit"), "{detail}");
+    let detail = other.wait_for(Offline::Codec);
+    assert_eq!(detail, "the camera sends VP8; set its video encoding to H.264 or H.265");
+    profile.stop();
+    other.stop();
+}
+
+/// The address of a camera that offers video of this codec, and has said enough with that.
+fn describes(codec: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("rtsp://{}/cam", listener.local_addr().expect("bound"));
+    let sdp = format!(
+        "v=0\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 {codec}/90000\r\na=control:1\r\n"
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            let mut number = String::new();
+            // Up to the empty line.
+            while let Some(line) = request.next().and_then(Result::ok).filter(|line| !line.is_empty()) {
+                if let Some(value) = line.strip_prefix("CSeq:") {
+                    number = value.trim().to_owned();
+                }
+            }
+            let head = format!("RTSP/1.0 200 OK\r\nCSeq: {number}\r\nContent-Type: application/sdp\r\n");
+            // Whoever has left does not want to know.
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{sdp}", sdp.len());
+        }
+    });
+    url
 }
 
 #[test]

@@ -22,8 +22,7 @@ fn signal(sim: &Sim, signal: &str) {
 /// How many sessions play a mount.
 fn playing(sim: &Sim, path: &str) -> u64 {
     let stats: serde_json::Value = serde_json::from_str(&sim.ctl("stats")).expect("JSON");
-    let of = if stats[path].is_object() { &stats[path] } else { &stats["mounts"][path] };
-    of["playing"].as_u64().unwrap_or_else(|| panic!("{stats}"))
+    stats[path]["playing"].as_u64().unwrap_or_else(|| panic!("{stats}"))
 }
 
 #[test]

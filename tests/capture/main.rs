@@ -11,4 +11,4 @@ mod file_errors;
 mod http;
 mod rig;
 mod rtsp;
-mod usb;
+mod waiting;

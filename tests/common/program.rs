@@ -6,13 +6,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use super::footage;
 
 /// The running agent; killed when it is dropped.
 pub(crate) struct Program {
     /// `http://127.0.0.1:PORT`.
     pub(crate) address: String,
-    folder: tempfile::TempDir,
+    /// `None`: taken over by whoever ended it.
+    folder: Option<TempDir>,
     child: Child,
 }
 
@@ -24,16 +27,28 @@ impl Program {
 
     /// Starts it with these settings and variables, and waits until it answers.
     pub(crate) fn start(settings: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(folder, settings, environment, &[])
+    }
+
+    /// The same in a folder where it may have run before, and as the last argument of another command.
+    pub(crate) fn start_in(
+        folder: TempDir,
+        settings: &str,
+        environment: &[(&str, &str)],
+        under: &[&str],
+    ) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let listen = free.expect("a free port");
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let text = format!(
             "{settings}\n[agent]\ndata_dir = \"data\"\n[api]\nlisten = \"{listen}\"\n[store]\nmin_free_mb = 0\n"
         );
         std::fs::write(folder.path().join("porchlight.toml"), text).expect("room on the disk");
         let log = std::fs::File::create(folder.path().join("log")).expect("room on the disk");
-        let child = Command::new(env!("CARGO_BIN_EXE_porchlight"))
-            .args(["run", "--config", "porchlight.toml"])
+        let command =
+            [under, &[env!("CARGO_BIN_EXE_porchlight"), "run", "--config", "porchlight.toml"]].concat();
+        let child = Command::new(command[0])
+            .args(&command[1..])
             .current_dir(folder.path())
             .env_remove("PORCHLIGHT_LOG")
             .env_remove("LOG_LEVEL")
@@ -42,7 +57,7 @@ impl Program {
             .stderr(log)
             .spawn()
             .expect("the program runs");
-        let mut program = Self { address: format!("http://{listen}"), folder, child };
+        let mut program = Self { address: format!("http://{listen}"), folder: Some(folder), child };
         let began = Instant::now();
         while TcpStream::connect(listen).is_err() {
             let ended = program.child.try_wait().expect("our child");
@@ -54,7 +69,30 @@ impl Program {
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        read(&self.folder.path().join("log"))
+        read(&self.folder().join("log"))
+    }
+
+    /// Where it runs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("it has not ended").path()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it ends by itself, which must be a failure. Gives its folder and its log.
+    pub(crate) fn fails(mut self) -> (TempDir, String) {
+        let status = self.child.wait().expect("our child");
+        let log = self.log();
+        assert!(!status.success(), "{log}");
+        (self.folder.take().expect("it has not ended"), log)
+    }
+
+    /// Kills it. Gives its folder.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().and_then(|()| self.child.wait()).expect("our child");
+        self.folder.take().expect("it has not ended")
     }
 
     /// Asks it to stop, waits until it has, and gives its log.

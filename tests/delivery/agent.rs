@@ -36,16 +36,26 @@ pub(crate) struct Agent {
     pub(crate) reader: Reader,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) registry: Registry,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) cancel: CancellationToken,
     /// What the operator would be told.
     pub(crate) notices: mpsc::Receiver<Event>,
     thread: StoreThread,
-    runtime: tokio::runtime::Runtime,
-    cancel: CancellationToken,
     delivery: tokio::task::JoinHandle<Result<(), DeliveryError>>,
 }
 
 impl Agent {
     pub(crate) fn start(folder: &Path, config: &Config) -> Self {
+        let webhooks = Webhooks::compile(config).expect("valid webhooks");
+        Self::start_with(folder, config, |_, _| Registry::new(webhooks))
+    }
+
+    /// With webhooks that may change.
+    pub(crate) fn start_with(
+        folder: &Path,
+        config: &Config,
+        webhooks: impl FnOnce(&StoreHandle, &Reader) -> Registry,
+    ) -> Self {
         let telemetry = Arc::new(Telemetry::default());
         let (store, reader, thread) =
             Store::open(&config.store, folder, Arc::clone(&telemetry)).expect("a usable folder");
@@ -55,8 +65,7 @@ impl Agent {
             .build()
             .expect("a runtime");
         let cancel = CancellationToken::new();
-        let webhooks = Webhooks::compile(config).expect("valid webhooks");
-        let (registry, (notices, received)) = (Registry::new(webhooks), mpsc::channel(100));
+        let (registry, (notices, received)) = (webhooks(&store, &reader), mpsc::channel(100));
         let delivery =
             delivery::run(registry.clone(), store.clone(), Arc::clone(&telemetry), notices, cancel.clone());
         let delivery = runtime.spawn(delivery);
@@ -70,17 +79,22 @@ impl Agent {
 
     /// The only message to a webhook, once it has that status.
     pub(crate) fn delivery(&self, webhook: &str, status: DeliveryStatus) -> Delivery {
+        self.delivery_in(webhook, &[status])
+    }
+
+    /// The only message to a webhook, once it has one of these.
+    pub(crate) fn delivery_in(&self, webhook: &str, statuses: &[DeliveryStatus]) -> Delivery {
         let webhook = WebhookId::parse(webhook).expect("a slug");
         let filter = DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() };
         let began = Instant::now();
         loop {
             let found = self.reader.deliveries(&filter, 2).expect("readable").items;
             if let [delivery] = &found[..]
-                && delivery.status == status
+                && statuses.contains(&delivery.status)
             {
                 return delivery.clone();
             }
-            assert!(began.elapsed() < Duration::from_secs(10), "no {status:?} among {found:?}");
+            assert!(began.elapsed() < Duration::from_secs(10), "none of {statuses:?} among {found:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -140,6 +154,7 @@ pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewE
         event: event.clone(),
         deliveries: webhooks.iter().map(planned).collect(),
         picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
+        alerts: vec![],
         key: None,
     }
 }

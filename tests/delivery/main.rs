@@ -4,8 +4,11 @@
 
 mod agent;
 mod argus;
+mod batches;
+mod damage;
 mod formats;
 mod guide;
+mod hostile;
 mod kill;
 mod log_level;
 mod log_lines;
@@ -13,8 +16,12 @@ mod policy;
 mod reach;
 mod receiver;
 mod receivers;
+mod records;
 mod rendered;
+mod rule_api;
+mod rules;
 mod sending;
+mod served;
 mod services;
 mod signatures;
 mod steering;

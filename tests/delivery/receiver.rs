@@ -37,6 +37,8 @@ pub(crate) enum Reply {
     Drip,
     /// 200, and then a body without end.
     Flood,
+    /// These bytes, and then those again and again with a pause between; hangs up if there are none.
+    Raw(Vec<u8>, Vec<u8>, Duration),
 }
 
 #[derive(Default)]
@@ -158,6 +160,14 @@ fn reply(mut stream: &TcpStream, reply: Reply) -> Option<()> {
             loop {
                 stream.write_all(&[b'x'; 4096]).ok()?;
             }
+        }
+        Reply::Raw(first, again, pause) => {
+            stream.write_all(&first).ok()?;
+            while !again.is_empty() {
+                stream.write_all(&again).ok()?;
+                std::thread::sleep(pause);
+            }
+            None
         }
     }
 }

@@ -8,9 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use porchlight::model::DeliveryStatus;
+use porchlight::model::{DeliveryStatus, Event, EventType};
+use serde_json::json;
 
-use crate::agent::{Agent, RULE_NAME, config, event, new};
+use crate::agent::{Agent, RULE_NAME, SECRET, config, event, new};
+use crate::rendered::{ingested, known};
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/delivery/receivers")
@@ -81,15 +83,31 @@ impl Drop for Peer {
     }
 }
 
-/// Sends one event to `url` through store and delivery, and gives the status of the answer.
-fn deliver(url: &str, more: &str) -> Option<u16> {
+/// Sends an event to `url` through store and delivery, once, and gives the status of the answer. `more`: settings of the webhook.
+fn send(url: &str, more: &str, secret: &str, event: &Event) -> Option<u16> {
     let folder = tempfile::tempdir().unwrap();
-    let agent = Agent::start(folder.path(), &config(&[("hook", url)], more));
-    agent.store.commit_blocking(new(&event(), &["hook"], Some(b"jpeg"))).unwrap();
-    let delivery = agent.delivery("hook", DeliveryStatus::Success);
+    let mut config = config(&[("hook", url)], &format!("retry_schedule_s = []\n{more}"));
+    config.webhooks[0].secret = Some(secret.to_owned().into());
+    let agent = Agent::start(folder.path(), &config);
+    agent.store.commit_blocking(new(event, &["hook"], Some(b"jpeg"))).unwrap();
+    let delivery = agent.delivery_in("hook", &[DeliveryStatus::Success, DeliveryStatus::Failed]);
     let status = agent.attempts(&delivery).last().and_then(|attempt| attempt.status_code);
     agent.stop();
     status
+}
+
+fn deliver(url: &str) -> Option<u16> {
+    send(url, "", SECRET, &event())
+}
+
+/// One of the guides' samples, served as it stands.
+fn sample(name: &str, secret: &str) -> (Peer, String) {
+    let mut command = if name.ends_with(".py") { python() } else { node() };
+    let server = if name.ends_with(".py") { "serve.py" } else { "serve.js" };
+    command.arg(server).arg(format!("guides/{name}")).env("WEBHOOK_SECRET", secret);
+    let peer = Peer::start(command);
+    let address = format!("http://127.0.0.1:{}", peer.port());
+    (peer, address)
 }
 
 #[test]
@@ -98,7 +116,7 @@ fn s1_25_home_assistant_runs_the_guides_automation() {
     command.arg("home_assistant.py").arg("guides/argus_home_assistant.yaml");
     let home = Peer::start(command);
     let url = format!("http://127.0.0.1:{}/api/webhook/argusai_alerts", home.port());
-    assert_eq!(deliver(&url, ""), Some(200));
+    assert_eq!(deliver(&url), Some(200));
     let call: serde_json::Value = serde_json::from_str(&home.says("notified ")).unwrap();
     assert_eq!(call["title"], RULE_NAME);
     assert_eq!(call["message"], "A person at Front Door");
@@ -125,7 +143,7 @@ fn s1_26_node_red_runs_the_guides_flow() {
         .arg(folder.path().join("flow.json"));
     let red = Peer::start(command);
     red.says("Started flows");
-    assert_eq!(deliver(&format!("http://127.0.0.1:{port}/argusai-webhook"), ""), Some(200));
+    assert_eq!(deliver(&format!("http://127.0.0.1:{port}/argusai-webhook")), Some(200));
     let notification: serde_json::Value = serde_json::from_str(&red.says("notification ")).unwrap();
     assert_eq!(notification["title"], RULE_NAME);
     assert_eq!(notification["message"], "A person at Front Door");
@@ -133,20 +151,63 @@ fn s1_26_node_red_runs_the_guides_flow() {
     assert!(notification["thumbnail"].as_str().unwrap().ends_with("/thumbnail"));
 }
 
+/// The same receiver refuses what is signed with another secret: it does look.
 #[test]
 fn s1_31_the_guides_flask_receiver_verifies_our_signature() {
-    let mut command = python();
-    command.arg("serve.py").arg("guides/argus_flask.py");
-    let receiver = Peer::start(command);
-    let url = format!("http://127.0.0.1:{}/webhook", receiver.port());
-    assert_eq!(deliver(&url, ""), Some(200));
-    // The same receiver refuses what is signed with another secret: it does look.
-    let folder = tempfile::tempdir().unwrap();
-    let mut other = config(&[("hook", &url)], "retry_schedule_s = [0.05]");
-    other.webhooks[0].secret = Some("another-secret".to_owned().into());
-    let agent = Agent::start(folder.path(), &other);
-    agent.commit(&event(), &["hook"]);
-    let delivery = agent.delivery("hook", DeliveryStatus::Failed);
-    assert_eq!(agent.attempts(&delivery)[0].status_code, Some(401));
-    agent.stop();
+    let (_receiver, address) = sample("argus_flask.py", "");
+    let url = format!("{address}/webhook");
+    assert_eq!(deliver(&url), Some(200));
+    assert_eq!(send(&url, "", "another-secret", &event()), Some(401));
+}
+
+#[test]
+fn s3_9_the_guides_receivers_read_whom_we_recognised() {
+    let face = json!({"name": "John", "confidence": 0.71, "bbox": [320, 180, 96, 120], "metadata": {}});
+    let recognised = Event {
+        kind: EventType::parse("face.recognized"),
+        data: object(json!({"recognized_faces": [face]})),
+        ..known()
+    };
+    for receiver in ["facecv_fastapi.py", "facecv_express.js"] {
+        let (receiver, address) = sample(receiver, "");
+        let url = format!("{address}/webhook/face-recognition");
+        assert_eq!(send(&url, "format = \"facecv\"", SECRET, &recognised), Some(200));
+        assert_eq!(receiver.says("Recognized: "), "John from front_door");
+    }
+}
+
+#[test]
+fn s4_23_the_guides_flask_receiver_verifies_our_signature() {
+    let event = ingested("compliance.violation_detected", json!({"rule": "ntp"}));
+    let (receiver, address) = sample("webnet_flask.py", "");
+    let url = format!("{address}/webhook");
+    assert_eq!(send(&url, "format = \"webnet\"", "your-secret-key", &event), Some(200));
+    assert_eq!(receiver.says("Received event: "), "compliance.violation_detected");
+    assert_eq!(send(&url, "format = \"webnet\"", "another", &event), Some(401));
+}
+
+#[test]
+fn s5_17_the_guides_receiver_that_prints_the_body_again_accepts_the_signature() {
+    let (receiver, address) = sample("tagorun_verify.js", SECRET);
+    let url = format!("{address}/webhook");
+    let event =
+        ingested("data.received", json!({"10": 1.0, "2": 1e21, "device": "d-1", "text": "é\u{7f}\u{2028}"}));
+    assert_eq!(send(&url, "format = \"tagorun\"", SECRET, &event), Some(200));
+    assert!(receiver.says("processed ").contains("d-1"));
+    assert_eq!(send(&url, "format = \"tagorun\"", "another-secret", &event), Some(401));
+}
+
+#[test]
+fn s5_22_the_guides_receiver_processes_what_it_knows_and_tolerates_the_rest() {
+    let (receiver, address) = sample("tagorun_responses.js", "");
+    let url = format!("{address}/webhook");
+    let event = |kind| ingested(kind, json!({"device": "d-1"}));
+    assert_eq!(send(&url, "format = \"standard\"", SECRET, &event("data.received")), Some(200));
+    assert!(receiver.says("processed ").contains("data.received"));
+    assert_eq!(send(&url, "format = \"standard\"", SECRET, &event("door.opened")), Some(200));
+    assert_eq!(receiver.says("Unknown event type: "), "door.opened");
+}
+
+fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    value.as_object().cloned().expect("an object")
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use porchlight::config::Config;
 use porchlight::delivery::Webhooks;
 use porchlight::model::{Attempt, DeliveryStatus, Event, EventState};
+use porchlight::store::DeliveryFilter;
 
 use crate::agent::{Agent, config, event};
 use crate::receiver::{Receiver, Reply};
@@ -32,7 +33,7 @@ fn code(attempt: &Attempt) -> &str {
 }
 
 #[test]
-fn s1_36_any_2xx_is_a_success() {
+fn s1_36_s3_9_any_2xx_is_a_success() {
     for status in [200, 201, 202, 204, 226] {
         let folder = tempfile::tempdir().unwrap();
         let answer = Reply::Answer(format!("HTTP/1.1 {status} Fine"), Vec::new());
@@ -105,7 +106,7 @@ fn s1_37_later_states_of_an_event_have_ids_of_their_own() {
 }
 
 #[test]
-fn s1_34_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
+fn s1_34_s1_35_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| Reply::Status(500));
     // The guide's schedule, a thousand times as fast.
@@ -122,6 +123,32 @@ fn s1_34_four_requests_with_the_pauses_of_the_schedule_and_then_failed() {
         assert!(pause >= pause_ms, "{pause} ms instead of {pause_ms}: earlier than promised");
     }
     assert_eq!(agent.attempts(&delivery).len(), 4);
+    let letter = agent.reader.dead_letter(delivery.id).unwrap().expect("a dead letter");
+    assert_eq!((letter.reason.as_str(), letter.attempts), ("exhausted", 4));
+    // For that event: the next one is sent.
+    agent.commit(&event(), &["hook"]);
+    assert_eq!(receiver.wait_for(5).len(), 5);
+    agent.stop();
+}
+
+#[test]
+fn s1_35_a_message_that_failed_for_good_is_kept_and_the_next_event_is_sent_as_usual() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|number, _| Reply::Status(if number < 4 { 503 } else { 200 }));
+    let settings = config(&[("hook", &receiver.url)], "retry_schedule_s = [0.01, 0.01, 0.01]");
+    let agent = Agent::start(folder.path(), &settings);
+    let (first, second) = (event(), event());
+    agent.commit(&first, &["hook"]);
+    let failed = agent.delivery("hook", DeliveryStatus::Failed);
+    let letter = agent.reader.dead_letter(failed.id).unwrap().expect("a dead letter");
+    assert_eq!((letter.reason.as_str(), letter.attempts), ("exhausted", 4));
+    agent.commit(&second, &["hook"]);
+    receiver.wait_for(5);
+    std::thread::sleep(Duration::from_millis(200));
+    let all = agent.reader.deliveries(&DeliveryFilter::default(), 10).unwrap().items;
+    let status = |event: &Event| all.iter().find(|one| one.event_id == event.id).unwrap().status;
+    assert_eq!((status(&first), status(&second)), (DeliveryStatus::Failed, DeliveryStatus::Success));
+    assert_eq!(receiver.requests().len(), 5, "what failed is not sent once more");
     agent.stop();
 }
 
@@ -159,7 +186,7 @@ fn an_endless_answer_is_cut_off_and_is_still_a_2xx() {
 }
 
 #[test]
-fn failures_are_told_apart() {
+fn s4_20_failures_are_told_apart() {
     assert_eq!(code(&only_attempt(Reply::Close)), "connection_reset");
     assert_eq!(code(&only_attempt(Reply::Answer("SIP/2.0 200".to_owned(), vec![]))), "protocol_error");
     let more = "timeout_s = 5\nretry_schedule_s = []";

@@ -21,7 +21,7 @@ const AGENT: &str =
 fn start(folder: &Path, url: &str, watching: bool) -> Child {
     let pauses = vec!["0.05"; 50].join(", ");
     let mut text = format!(
-        "{AGENT}[[webhook]]\nid = \"hook\"\nurl = \"{url}\"\nstates = [\"start\", \"update\", \"end\"]\n\
+        "{AGENT}[[webhook]]\nid = \"hook\"\nurl = \"{url}\"\nevent_types = [\"*\"]\nstates = [\"start\", \"update\", \"end\"]\n\
          retry_schedule_s = [{pauses}]\n"
     );
     if watching {

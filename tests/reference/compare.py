@@ -5,13 +5,15 @@
 
 Detections of the same picture and label are paired by overlap, best first.
 One that is only in one file is forgiven when its score is within --score of
---min-score: it sits on the threshold and either decision is right.
+--min-score: it sits on the threshold and either decision is right. Faces are
+compared by landmarks and embedding as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -23,7 +25,7 @@ def read(path: str) -> dict[tuple[str, str], list[dict]]:
     for line in Path(path).read_text().splitlines():
         if line.strip():
             detection = json.loads(line)
-            label = detection["label"].replace("_", " ")
+            label = detection.get("label", "face").replace("_", " ")
             groups[Path(detection["image"]).name, label].append(detection)
     return groups
 
@@ -78,6 +80,15 @@ def judge(a: dict | None, b: dict | None, options: argparse.Namespace) -> str | 
     )
     score = abs(a["score"] - b["score"])
     faults = []
+    if "landmarks" in a:
+        corners = zip(a["landmarks"], b["landmarks"], strict=True)
+        landmark_px = max(math.dist(one, other) for one, other in corners)
+        if landmark_px > options.box_px:
+            faults.append(f"landmark off by {landmark_px:.1f} px")
+    if "embedding" in a:
+        cosine = sum(x * y for x, y in zip(a["embedding"], b["embedding"], strict=True))
+        if cosine < options.cosine:
+            faults.append(f"embeddings agree by {cosine:.4f} only")
     if box_px > options.box_px:
         faults.append(f"box off by {box_px:.1f} px")
     if score > options.score:
@@ -93,6 +104,7 @@ def main() -> None:
     parser.add_argument("found")
     parser.add_argument("--box-px", type=float, default=2.0, metavar="PX")
     parser.add_argument("--score", type=float, default=0.02, metavar="D")
+    parser.add_argument("--cosine", type=float, default=0.999, metavar="C")
     parser.add_argument("--min-score", type=float, metavar="S")
     options = parser.parse_args()
 

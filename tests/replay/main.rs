@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faces;
+mod idle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,10 +15,14 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 fn replay(clip: &str, more: &[&str]) -> Output {
+    replay_file(&common::footage(clip), more)
+}
+
+fn replay_file(clip: &Path, more: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_porchlight"))
         .args(["replay", "--json", "--start", "2026-11-22T08:00:00Z"])
         .args(more)
-        .arg(common::footage(clip))
+        .arg(clip)
         .output()
         .expect("the program runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

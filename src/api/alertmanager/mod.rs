@@ -35,6 +35,14 @@ pub(super) struct Processed {
     message: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/alerts",
+    tag = "inbound",
+    summary = "Alerts of Prometheus Alertmanager",
+    request_body(content = Object, description = "A notification of version 4"),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn receive(
     State(state): State<ApiState>,
     bytes: Result<Bytes, BytesRejection>,
@@ -71,6 +79,17 @@ pub(super) async fn receive(
 }
 
 /// `GET /api/v1/infrastructure-alerts?status=firing`
+#[utoipa::path(
+    get,
+    path = "/api/v1/infrastructure-alerts",
+    tag = "inbound",
+    summary = "The last word on each alert of the monitoring system",
+    params(
+        ("status" = Option<String>, Query, description = "firing, resolved"),
+        ("limit" = Option<u32>, Query, description = "Items of a page", minimum = 1, maximum = 500)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn list(
     State(state): State<ApiState>,
     identity: Identity,

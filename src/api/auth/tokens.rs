@@ -26,6 +26,13 @@ impl From<Refusal> for Failure {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/tokens",
+    tag = "tokens",
+    summary = "All tokens, without their secrets",
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(in crate::api) async fn list(
     State(state): State<ApiState>,
     query: Query,
@@ -35,6 +42,14 @@ pub(in crate::api) async fn list(
     Ok(Json(json!({"items": tokens.iter().map(row).collect::<Vec<_>>()})))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/tokens",
+    tag = "tokens",
+    summary = "Make a token; it is shown this once",
+    request_body(content = Object, description = "`name`, `scopes`, and if wanted `customer` and `expires_in_days`"),
+    responses((status = 201, description = "Made", body = Object))
+)]
 pub(in crate::api) async fn create(
     State(state): State<ApiState>,
     identity: Identity,
@@ -56,6 +71,16 @@ pub(in crate::api) async fn create(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/v1/tokens/{id}",
+    tag = "tokens",
+    summary = "Revoke a token",
+    params(
+        ("id" = String, Path, description = "Its public id")
+    ),
+    responses((status = 204, description = "Done"))
+)]
 pub(in crate::api) async fn revoke(
     State(state): State<ApiState>,
     identity: Identity,

@@ -86,6 +86,11 @@ impl Entry {
     }
 }
 
+/// The schema of an event of any type.
+pub(super) fn any_event() -> Value {
+    ALL_EVENTS.schema.clone()
+}
+
 #[derive(Debug, Serialize)]
 struct Row<'e> {
     #[serde(rename = "type")]
@@ -100,6 +105,13 @@ struct Row<'e> {
     example: Option<Value>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/event-types",
+    tag = "events",
+    summary = "The types of events there are",
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn list(query: Query) -> Result<Json<Value>, Failure> {
     query.finish()?;
     let types = CATALOGUE.keys().map(|name| EventType::parse(name));
@@ -108,6 +120,16 @@ pub(super) async fn list(query: Query) -> Result<Json<Value>, Failure> {
     Ok(Json(json!({"items": items})))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/event-types/{type}",
+    tag = "events",
+    summary = "A type with its JSON Schema and an example",
+    params(
+        ("type" = String, Path, description = "Its name, in any spelling")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(super) async fn one(Path(name): Path<String>) -> Result<Json<Value>, Failure> {
     let kind = EventType::parse(&name);
     let entry = Entry::find(&kind)

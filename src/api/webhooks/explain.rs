@@ -9,13 +9,23 @@ use crate::api::query::PathId;
 use crate::api::reply::Failure;
 use crate::api::{ApiState, events};
 use crate::model::{Delivery, DeliveryStatus, Event, EventId, WebhookId};
-use crate::publish::{Explanation, Publisher};
+use crate::publish::{Explanation, Publisher, Reason, RuleDecision};
 use crate::store::DeliveryFilter;
 use crate::webhooks::Entry;
 
 /// Messages about one event: states times webhooks.
 const MAX_MESSAGES: usize = 10_000;
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{id}/explain",
+    tag = "events",
+    summary = "Why each webhook was told of it, or was not",
+    params(
+        ("id" = String, Path, description = "The event", format = Uuid)
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 pub(in crate::api) async fn explain(
     State(state): State<ApiState>,
     identity: Identity,
@@ -46,6 +56,7 @@ pub(in crate::api) async fn explain(
         "type": last.kind,
         "state": last.state,
         "webhooks": webhooks,
+        "rules": judge(state.0.webhooks.publisher(), &identity, &states),
     })))
 }
 
@@ -66,6 +77,22 @@ fn decide(publisher: &Publisher, states: &[Event]) -> Vec<Explanation> {
         }
     }
     best
+}
+
+/// What each rule of now makes of the event, for its state that came closest.
+fn judge(publisher: &Publisher, identity: &Identity, states: &[Event]) -> Vec<Value> {
+    let rules = publisher.rules();
+    let judged: Vec<Vec<RuleDecision>> = states.iter().map(|state| rules.judge(state)).collect();
+    let last = judged.last().into_iter().flatten().enumerate();
+    let own = last.filter(|(_, decision)| identity.may_see(decision.customer.as_deref()));
+    own.map(|(index, decision)| {
+        let reason = judged.iter().map(|state| state[index].reason).max().unwrap_or(decision.reason);
+        json!({
+            "rule": decision.id.as_str(), "name": decision.rule.name, "fires": reason == Reason::Fires,
+            "reason": (reason != Reason::Fires).then(|| reason.as_str()),
+        })
+    })
+    .collect()
 }
 
 fn explanation(

@@ -1,8 +1,9 @@
 //! `/api/v1/webhooks`: webhooks as objects. What may be set, and what a change means, is decided in [`crate::webhooks`]; how a webhook is
 //! shown in [`view`].
 
-mod explain;
-mod view;
+pub(super) mod explain;
+mod secret;
+pub(super) mod view;
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, get, post};
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::auth::Identity;
 use super::query::Query;
@@ -21,48 +22,38 @@ use super::reply::{Failure, Step, Wrong};
 use super::{ApiState, body};
 use crate::config::Problem;
 use crate::store::Reader;
-use crate::webhooks::{Entry, Refusal, Switch};
-
-pub(super) use explain::explain;
+use crate::webhooks::{Entry, Kind, Refusal, Switch};
 
 /// Of a webhook with its templates.
-const MAX_BODY_BYTES: usize = 256 * 1024;
-/// An old secret is good for a day more, unless asked otherwise, and for a month at most.
-const GRACE_S: u64 = 86_400;
-const MAX_GRACE_S: u64 = 31 * 86_400;
+pub(super) const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// All routes, without their second form with a slash at the end.
-pub(super) fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
-    let one = get(read).put(replace).patch(patch).delete(delete);
-    let routes = vec![
-        ("/api/v1/webhooks", get(list).post(create)),
-        ("/api/v1/webhooks/test", post(try_address)),
-        ("/api/v1/webhooks/{id}", one),
-        ("/api/v1/webhooks/{id}/enable", post(|state, who, id| switch(state, who, id, Switch::Enable))),
-        ("/api/v1/webhooks/{id}/disable", post(|state, who, id| switch(state, who, id, Switch::Disable))),
-        ("/api/v1/webhooks/{id}/pause", post(|state, who, id| switch(state, who, id, Switch::Pause))),
-        ("/api/v1/webhooks/{id}/resume", post(|state, who, id| switch(state, who, id, Switch::Resume))),
-        ("/api/v1/webhooks/{id}/secret", get(secret)),
-        ("/api/v1/webhooks/{id}/secret/rotate", post(rotate)),
-        ("/api/v1/webhooks/{id}/test", post(test)),
-    ];
-    let limited = |(path, route): (_, MethodRouter<ApiState>)| {
-        (path, route.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)))
-    };
-    routes.into_iter().map(limited).collect()
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(try_address))
+        .routes(routes!(read, replace, patch, delete))
+        .routes(routes!(enable))
+        .routes(routes!(disable))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(secret::secret))
+        .routes(routes!(secret::rotate))
+        .routes(routes!(test))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
 /// A body that must be a JSON object.
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// A webhook, unless it is another customer's.
 pub(super) fn seen(state: &ApiState, identity: &Identity, id: &str) -> Result<Arc<Entry>, Failure> {
     let entry = state.0.webhooks.get(id)?;
-    if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown.into()) }
+    if identity.may_see(entry.customer()) { Ok(entry) } else { Err(Refusal::Unknown(Kind::Webhook).into()) }
 }
 
-/// The settings in a body. Whoever belongs to a customer makes webhooks of this customer, whatever he says.
-fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
+/// The settings in a body. Whoever belongs to a customer makes webhooks and rules of this customer, whatever he says.
+pub(super) fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
     let mut settings = object(body)?;
     if let (Some(customer), Some(object)) = (&identity.customer, settings.as_object_mut()) {
         object.remove("tenant");
@@ -71,6 +62,13 @@ fn settings(identity: &Identity, body: Body) -> Result<Value, Failure> {
     Ok(settings)
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks",
+    tag = "webhooks",
+    summary = "All webhooks, without their secrets",
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn list(
     State(state): State<ApiState>,
     identity: Identity,
@@ -83,6 +81,14 @@ async fn list(
     Ok(Json(json!({"items": items})))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks",
+    tag = "webhooks",
+    summary = "Make a webhook",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    responses((status = 201, description = "Made", body = ref("#/components/schemas/Webhook")))
+)]
 async fn create(
     State(state): State<ApiState>,
     identity: Identity,
@@ -92,6 +98,16 @@ async fn create(
     Ok((StatusCode::CREATED, shown(&state, &identity, &entry).await?))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "One webhook",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
 async fn read(
     State(state): State<ApiState>,
     identity: Identity,
@@ -101,6 +117,17 @@ async fn read(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    put,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "Give it other settings",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
 async fn replace(
     State(state): State<ApiState>,
     identity: Identity,
@@ -112,6 +139,17 @@ async fn replace(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    patch,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "Change some settings",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
 async fn patch(
     State(state): State<ApiState>,
     identity: Identity,
@@ -123,6 +161,16 @@ async fn patch(
     shown(&state, &identity, &entry).await
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/v1/webhooks/{id}",
+    tag = "webhooks",
+    summary = "Remove it",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 204, description = "Done"))
+)]
 async fn delete(
     State(state): State<ApiState>,
     identity: Identity,
@@ -131,6 +179,66 @@ async fn delete(
     seen(&state, &identity, &id)?;
     state.0.webhooks.delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/enable",
+    tag = "webhooks",
+    summary = "Switch it on",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn enable(
+    state: State<ApiState>,
+    identity: Identity,
+    id: Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Enable).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/disable",
+    tag = "webhooks",
+    summary = "Switch it off: nothing is queued for it",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn disable(
+    state: State<ApiState>,
+    identity: Identity,
+    id: Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Disable).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/pause",
+    tag = "webhooks",
+    summary = "Hold its messages back",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn pause(state: State<ApiState>, identity: Identity, id: Path<String>) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Pause).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/resume",
+    tag = "webhooks",
+    summary = "Send again, and what was held back",
+    params(("id" = String, Path, description = "The webhook")),
+    responses((status = 200, description = "OK", body = ref("#/components/schemas/Webhook")))
+)]
+async fn resume(
+    state: State<ApiState>,
+    identity: Identity,
+    id: Path<String>,
+) -> Result<Json<Value>, Failure> {
+    switch(state, identity, id, Switch::Resume).await
 }
 
 async fn switch(
@@ -144,52 +252,16 @@ async fn switch(
     shown(&state, &identity, &entry).await
 }
 
-async fn secret(
-    State(state): State<ApiState>,
-    identity: Identity,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    let entry = seen(&state, &identity, &id)?;
-    let secret = entry.config.as_ref().ok().and_then(|config| config.secret.as_ref());
-    let secret = secret.ok_or_else(|| Failure::NotFound("this webhook has no secret".to_owned()))?;
-    Ok(Json(json!({"id": entry.id.as_str(), "secret": secret.expose_secret()})))
-}
-
-async fn rotate(
-    State(state): State<ApiState>,
-    identity: Identity,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Json<Value>, Failure> {
-    seen(&state, &identity, &id)?;
-    let (secret, grace_s) = rotation(body)?;
-    let (entry, secret) = state.0.webhooks.rotate(&id, secret, grace_s).await?;
-    let old_until = entry.config.as_ref().ok().and_then(|config| config.old_secrets.first()?.until);
-    Ok(Json(json!({
-        "id": entry.id.as_str(),
-        "secret": secret.expose_secret(),
-        "grace_s": grace_s,
-        "old_secret_until": old_until,
-    })))
-}
-
-/// `{secret, grace_s}`, both of which may be left out.
-fn rotation(body: Body) -> Result<(Option<String>, u64), Failure> {
-    let bytes = body::bytes(body, MAX_BODY_BYTES)?;
-    let value = if bytes.is_empty() { json!({}) } else { body::json(&bytes)? };
-    let report = body::Report::default();
-    let fields = report.object(&value);
-    let secret = fields.optional("secret", |value| match value.as_str() {
-        Some(text) if !text.is_empty() => Ok(text.to_owned()),
-        _ => Err(("must be a text that is not empty".to_owned(), "value_error")),
-    });
-    let grace_s = fields.optional("grace_s", |value| {
-        let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE_S);
-        seconds.ok_or_else(|| (format!("must be a whole number from 0 to {MAX_GRACE_S}"), "value_error"))
-    });
-    report.finish((secret, grace_s.unwrap_or(GRACE_S)))
-}
-
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/{id}/test",
+    tag = "webhooks",
+    summary = "Send it a test event",
+    params(
+        ("id" = String, Path, description = "The webhook")
+    ),
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn test(
     State(state): State<ApiState>,
     identity: Identity,
@@ -205,6 +277,14 @@ async fn test(
 }
 
 /// `{url, test_data}`; besides these, every setting of a webhook.
+#[utoipa::path(
+    post,
+    path = "/api/v1/webhooks/test",
+    tag = "webhooks",
+    summary = "Send a test to an address that is no webhook yet",
+    request_body(content = ref("#/components/schemas/WebhookSettings"), description = "The settings of `[[webhook]]`, in any of their spellings"),
+    responses((status = 200, description = "OK", body = Object))
+)]
 async fn try_address(State(state): State<ApiState>, body: Body) -> Result<Json<Value>, Failure> {
     let mut settings = object(body)?;
     let data = settings.as_object_mut().and_then(|object| object.remove("test_data"));
@@ -228,8 +308,10 @@ fn object(body: Body) -> Result<Value, Failure> {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unknown => Self::NotFound(refusal.to_string()),
-            Refusal::Exists(_) | Refusal::FileOwned(_) => Self::Conflict(refusal.to_string()),
+            Refusal::Unknown(_) => Self::NotFound(refusal.to_string()),
+            Refusal::Exists(..) | Refusal::FileOwned(_) | Refusal::RuleOwned(..) | Refusal::InUse(..) => {
+                Self::Conflict(refusal.to_string())
+            }
             Refusal::Invalid(problems) => Self::Invalid(problems.iter().map(wrong).collect()),
             Refusal::Store(error) => Self::internal(error),
         }

@@ -34,7 +34,7 @@ pub(super) fn entry(entry: &Entry, state: Option<&WebhookState>) -> Value {
         view["enabled"] = json!(false);
     }
     view["disabled_reason"] = json!(disabled.map(|disabled| &disabled.reason));
-    let made = stored.filter(|_| entry.owner != Owner::File);
+    let made = stored.filter(|_| entry.owner == Owner::Api);
     view["created_at"] = json!(made.map(|stored| stored.created_at));
     view["updated_at"] = json!(made.map(|stored| stored.updated_at));
     view["valid"] = json!(entry.config.is_ok());
@@ -43,11 +43,11 @@ pub(super) fn entry(entry: &Entry, state: Option<&WebhookState>) -> Value {
     view
 }
 
-fn problems(problems: &[Problem]) -> Value {
+pub(in crate::api) fn problems(problems: &[Problem]) -> Value {
     problems.iter().map(|problem| json!({"key": problem.key, "message": problem.message})).collect()
 }
 
-fn settings(webhook: &WebhookConfig) -> Value {
+pub(in crate::api) fn settings(webhook: &WebhookConfig) -> Value {
     let seconds = |duration: Duration| number(duration.as_secs_f64());
     let headers: Map<String, Value> =
         webhook.headers.keys().map(|name| (name.clone(), json!(REDACTED))).collect();
@@ -180,7 +180,7 @@ fn payload(webhook: &WebhookConfig) -> Value {
 }
 
 /// 10 rather than 10.0, as people write it.
-fn number(value: f64) -> Value {
+pub(in crate::api) fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { json!(value as i64) } else { json!(value) }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::model::{CameraRef, CameraSlug, CameraState, Event, EventType, UtcMillis};
+use crate::model::{CameraRef, CameraSlug, CameraState, Event, EventType, UtcMillis, ViewProblem};
 use crate::telemetry::CameraStatus;
 
 /// Everything looked at, at one time.
@@ -25,6 +25,7 @@ pub(super) struct Seen {
 pub(super) struct Watch {
     min_free_bytes: u64,
     cameras: BTreeMap<CameraSlug, &'static str>,
+    views: BTreeMap<CameraSlug, Option<ViewProblem>>,
     disk_low: bool,
     slow: Option<String>,
     hung: Option<String>,
@@ -33,7 +34,8 @@ pub(super) struct Watch {
 impl Watch {
     /// Below `min_free_bytes` no pictures are written; that is worth telling.
     pub(super) fn new(min_free_bytes: u64) -> Self {
-        Self { min_free_bytes, cameras: BTreeMap::new(), disk_low: false, slow: None, hung: None }
+        let (cameras, views) = (BTreeMap::new(), BTreeMap::new());
+        Self { min_free_bytes, cameras, views, disk_low: false, slow: None, hung: None }
     }
 
     /// The events of what is different now. Each is told once.
@@ -41,6 +43,7 @@ impl Watch {
         let mut events = Vec::new();
         for status in &seen.cameras {
             self.camera(status, &mut events);
+            self.view(status, seen.at, &mut events);
         }
         events.extend(self.disk(seen));
         if self.slow != seen.slow {
@@ -88,6 +91,27 @@ impl Watch {
         } else if before == online {
             let data = json!({"reason": reason.unwrap_or(now)});
             tell(EventType::STREAM_STOPPED, format!("No more pictures of {name}"), data);
+        }
+    }
+
+    fn view(&mut self, status: &CameraStatus, at: UtcMillis, events: &mut Vec<Event>) {
+        let now = status.view;
+        let before = self.views.insert(status.camera.slug.clone(), now).flatten();
+        if before == now {
+            return;
+        }
+        let name = &status.camera.name;
+        let mut tell = |problem: ViewProblem, status_word: &str, description: String| {
+            let data = json!({"problem": problem.as_str(), "status": status_word});
+            let camera = Some(CameraRef::from(&*status.camera));
+            events.push(Event { camera, ..event(EventType::DATA_QUALITY, at, description, data) });
+        };
+        if let Some(problem) = before {
+            let description = format!("The view of {name} is no longer {}", problem.in_words());
+            tell(problem, "cleared", description);
+        }
+        if let Some(problem) = now {
+            tell(problem, "raised", format!("The view of {name} is {}", problem.in_words()));
         }
     }
 

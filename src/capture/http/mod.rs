@@ -264,6 +264,14 @@ fn failed(error: reqwest::Error, otherwise: &str) -> Failure {
             "nobody listens at that address and port; is HTTP switched on in the camera, and the port right?",
         );
     }
+    if cause.contains("certificate") {
+        return Failure::new(
+            Offline::Protocol,
+            format!(
+                "the camera's certificate is not trusted; use http:// inside the house, or install it ({cause})"
+            ),
+        );
+    }
     if error.is_connect() {
         return Failure::new(
             Offline::Unreachable,

@@ -13,6 +13,7 @@ use url::Url;
 use super::super::json::to_json;
 use super::super::read::percent_decode;
 use super::super::report::Report;
+use super::super::rule::aliases::{canonical_rule, each};
 use super::super::section::{entry, hint, join, nearest};
 use super::super::value::is_null;
 
@@ -50,20 +51,16 @@ pub(super) fn other_names() -> Vec<&'static str> {
 pub(super) const PAYLOAD: [&str; 8] =
     ["format", "encoding", "template", "on_missing", "options", "attachments", "max_bytes", "compression"];
 
-/// The `[[webhook]]` tables and their defaults in a whole file.
+/// The `[[webhook]]` and `[[rule]]` tables and the defaults of webhooks in a whole file.
 pub(in crate::config) fn canonical_file(root: &mut Value<'_>, report: &Report<'_>) {
     let Some(mut tables) = take_table(root) else { return };
     if let Some(defaults) = tables.get_mut("webhook_defaults") {
         canonical(defaults, "webhook_defaults", report);
     }
-    if let Some(webhooks) = tables.get_mut("webhook")
-        && let Some(mut list) = take_list(webhooks)
-    {
-        for (index, webhook) in list.iter_mut().enumerate() {
-            canonical(webhook, &entry("webhook", index), report);
-        }
-        webhooks.set(ValueInner::Array(list));
-    }
+    each(tables.get_mut("webhook"), |index, webhook| {
+        canonical(webhook, &entry("webhook", index), report);
+    });
+    each(tables.get_mut("rule"), |index, rule| canonical_rule(rule, &entry("rule", index), report));
     root.set(ValueInner::Table(tables));
 }
 
@@ -294,7 +291,7 @@ fn prefix(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("{path}.") }
 }
 
-fn key_of<'d>(name: &str, span: Span) -> Key<'d> {
+pub(in crate::config) fn key_of<'d>(name: &str, span: Span) -> Key<'d> {
     Key { name: Cow::Owned(name.to_owned()), span }
 }
 
@@ -322,14 +319,14 @@ fn edit<'d, R>(
 }
 
 /// Takes a table out, to be set again; anything else stays where it is.
-fn take_table<'d>(value: &mut Value<'d>) -> Option<Table<'d>> {
+pub(in crate::config) fn take_table<'d>(value: &mut Value<'d>) -> Option<Table<'d>> {
     value.as_table()?;
     let ValueInner::Table(table) = value.take() else { unreachable!("it is a table") };
     Some(table)
 }
 
 /// The same for lists.
-fn take_list<'d>(value: &mut Value<'d>) -> Option<Vec<Value<'d>>> {
+pub(in crate::config) fn take_list<'d>(value: &mut Value<'d>) -> Option<Vec<Value<'d>>> {
     value.as_array()?;
     let ValueInner::Array(list) = value.take() else { unreachable!("it is a list") };
     Some(list)

@@ -1,11 +1,11 @@
-//! From the settings of a webhook or a rule, in the spelling of [`super::aliases`], to what they mean.
+//! From the settings of a webhook, in the spelling of [`super::aliases`], to what they mean.
 
 use url::{Host, Url};
 
+use super::super::Conditions;
 use super::super::read::{customer, http_url, label, placeholder, title};
 use super::super::section::Section;
 use super::super::value::Name;
-use super::super::{Conditions, RuleConfig};
 use super::aliases::other_names;
 use super::filters::filters;
 use super::parts::{batch, breaker, headers, health, limits, payload, signatures, signing_keys, tls};
@@ -110,24 +110,8 @@ fn proxy(section: Section<'_>) -> Option<Url> {
     proxy
 }
 
-pub(in crate::config) fn rule(section: Section<'_>) -> RuleConfig {
-    let id = section.parsed("id", WebhookId::parse);
-    if id.is_none() {
-        section.required::<String>("id");
-    }
-    let id = id.unwrap_or_else(|| placeholder(WebhookId::parse));
-    let rule = RuleConfig {
-        name: section.optional("name").unwrap_or_else(|| title(id.as_str())),
-        id,
-        enabled: section.required("enabled"),
-        when: Conditions { min_score: section.number("min_score", 0.0..=1.0) as f32, ..conditions(&section) },
-        webhooks: section.list("webhooks", WebhookId::parse),
-    };
-    section.finish();
-    rule
-}
-
-fn conditions(section: &Section<'_>) -> Conditions {
+/// What webhooks and rules both ask of an event.
+pub(in crate::config) fn conditions(section: &Section<'_>) -> Conditions {
     Conditions {
         event_types: section.required("event_types"),
         states: section.list("states", state),

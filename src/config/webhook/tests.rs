@@ -14,11 +14,11 @@ fn sample(name: &str) -> Json {
     serde_json::from_str(&text).expect("JSON")
 }
 
-fn read(body: &Json) -> Result<Reading, Vec<Problem>> {
+fn read(body: &Json) -> Result<Reading<crate::config::WebhookConfig>, Vec<Problem>> {
     read_over("", body)
 }
 
-fn read_over(file: &str, body: &Json) -> Result<Reading, Vec<Problem>> {
+fn read_over(file: &str, body: &Json) -> Result<Reading<crate::config::WebhookConfig>, Vec<Problem>> {
     let mut body = body.clone();
     let object = body.as_object_mut().expect("an object");
     if !object.contains_key("webhook_id") {
@@ -27,7 +27,7 @@ fn read_over(file: &str, body: &Json) -> Result<Reading, Vec<Problem>> {
     if !object.contains_key("webhook_url") {
         object.entry("url").or_insert(json!("https://receiver.example/hook"));
     }
-    Config::parse(file).expect("a valid file").webhook_reader.read(&body, Owner::Api)
+    Config::parse(file).expect("a valid file").reader.read(&body, Owner::Api)
 }
 
 #[track_caller]

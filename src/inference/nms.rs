@@ -4,19 +4,30 @@ use crate::model::Rect;
 
 /// A box in pixels of the network's input, before it is mapped back.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct RawBox {
-    pub(super) rect: Rect,
-    pub(super) score: f32,
-    pub(super) class_id: usize,
+pub struct RawBox {
+    /// Where.
+    pub rect: Rect,
+    /// How sure the network is.
+    pub score: f32,
+    /// The network's class index; 0 where there is one class only.
+    pub class_id: usize,
 }
 
-/// Keeps the best of each group, best first.
-pub(super) fn suppress(mut boxes: Vec<RawBox>, most_overlap: f32) -> Vec<RawBox> {
-    boxes.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut kept: Vec<RawBox> = Vec::new();
-    for candidate in boxes {
-        let covered = |other: &RawBox| {
-            other.class_id == candidate.class_id && other.rect.iou(&candidate.rect) > most_overlap
+impl AsRef<Self> for RawBox {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// Keeps the best of each group of boxes, or of what has a box, best first.
+pub fn suppress<B: AsRef<RawBox>>(mut found: Vec<B>, most_overlap: f32) -> Vec<B> {
+    found.sort_by(|a, b| b.as_ref().score.total_cmp(&a.as_ref().score));
+    let mut kept: Vec<B> = Vec::new();
+    for candidate in found {
+        let raw = candidate.as_ref();
+        let covered = |other: &B| {
+            let other = other.as_ref();
+            other.class_id == raw.class_id && other.rect.iou(&raw.rect) > most_overlap
         };
         if !kept.iter().any(covered) {
             kept.push(candidate);

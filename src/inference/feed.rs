@@ -9,8 +9,11 @@ use crate::pixels::{Resizer, RgbImage};
 ///
 /// Networks that take any size get the picture's own shape, its long side scaled to `long_side`, both sides rounded up to the
 /// model's multiple: a square would spend 44 % of the work on bars beside a 16:9 picture.
-#[must_use]
-pub fn input_shape(size: InputSize, long_side: Option<u32>, picture: (usize, usize)) -> (usize, usize) {
+pub(super) fn input_shape(
+    size: InputSize,
+    long_side: Option<u32>,
+    picture: (usize, usize),
+) -> (usize, usize) {
     match size {
         InputSize::Fixed { width, height } => (width as usize, height as usize),
         InputSize::Dynamic { multiple, long_side: usual } => {
@@ -99,7 +102,10 @@ impl Preparer {
         let scale = ratio.0.min(ratio.1);
         let side =
             |side: usize, most: usize| ((side as f32 * scale).round_ties_even() as usize).clamp(1, most);
-        (Placement { scale: (scale, scale) }, (side(rgb.width, width), side(rgb.height, height)))
+        let size = (side(rgb.width, width), side(rgb.height, height));
+        // Rounding makes the two scales differ a little.
+        let scale = (size.0 as f32 / rgb.width as f32, size.1 as f32 / rgb.height as f32);
+        (Placement { scale }, size)
     }
 }
 

@@ -1,0 +1,192 @@
+"""What watching costs while nothing happens: benches/idle.py --binary target/release/porchlight [--seconds 60]
+
+The same streams, at the same time, from one simulated RTSP camera (tests/sim): an agent that decodes what it needs, an agent
+with `decode = "all"`, and ffmpeg that decodes everything and hands on five frames a second, as recorders do it. Printed are CPU
+seconds for a minute of one camera, and the ratios to ffmpeg; the load of the machine does not change them much, but do not
+compare numbers of two machines. `pedestrians` shows people all the time: there the agents also run the network, which is
+taken out of what they cost (their own count of it). The last line is the memory of one agent with sixteen idle cameras.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SIMULATOR = HERE.parent / "tests" / "sim" / "rtsp_camera.py"
+ENCODER = "-an -c:v libx264 -preset veryfast -pix_fmt yuv420p -profile:v main -bf 0 -sc_threshold 0 -crf 23".split()
+# Name, source in tests/footage, filters, pictures between key frames, the bars for auto as a share of ffmpeg.
+STREAMS = [
+    ("640x360@10, empty", "empty.mp4", "scale=640:360", 20, 0.35),
+    ("1920x1080@25, empty", "empty.mp4", "scale=1920:1080,fps=25", 50, 0.12),
+    ("640x360@10, people", "pedestrians.mp4", "scale=640:360", 20, None),
+]
+SIXTEEN = 16
+# Stages whose cost belongs to the network and what surrounds it, not to watching.
+NETWORK = ("preprocess", "inference", "postprocess")
+WARM_UP_S = 12
+ROW = "{:<22} {:<10} {:>10} {:>9} {:>10} {:>9} {:>12}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=Path, default=Path("target/release/porchlight"))
+    parser.add_argument("--seconds", type=float, default=60)
+    options = parser.parse_args()
+    if not options.binary.exists():
+        sys.exit(f"bench: there is no {options.binary}; run `make build`")
+    print(ROW.format("stream", "who", "CPU s/min", "of core", "x ffmpeg", "bar", "decoded/min"))
+    with tempfile.TemporaryDirectory() as name:
+        for stream in STREAMS:
+            compare(options, Path(name), stream)
+        memory(options, Path(name))
+
+
+def compare(options, folder, stream):
+    title, source, filters, group, bar = stream
+    clip = prepared(source, filters, group)
+    with Simulator(clip) as simulator:
+        agents = {
+            decode: Agent(options.binary, folder, [simulator.url], decode) for decode in ("auto", "all")
+        }
+        ffmpeg = subprocess.Popen(
+            ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-rtsp_transport", "tcp", "-i", simulator.url]
+            + ["-an", "-vf", "fps=5", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-y", "/dev/null"]
+        )
+        try:
+            time.sleep(WARM_UP_S)
+            began, before = time.monotonic(), {who: agent.cost() for who, agent in agents.items()}
+            before_ffmpeg = cpu_seconds(ffmpeg.pid)
+            time.sleep(options.seconds)
+            minutes = (time.monotonic() - began) / 60
+            reference = (cpu_seconds(ffmpeg.pid) - before_ffmpeg) / minutes
+            after = {who: agent.cost() for who, agent in agents.items()}
+        finally:
+            ffmpeg.kill()
+            for agent in agents.values():
+                agent.stop()
+    line(title, "ffmpeg", reference, reference, None, None)
+    for who in agents:
+        cpu = (after[who][0] - before[who][0]) / minutes
+        decoded = (after[who][1] - before[who][1]) / minutes
+        line(title, who, cpu, reference, bar if who == "auto" else None, decoded)
+
+
+def line(title, who, cpu, reference, bar, decoded):
+    print(
+        ROW.format(
+            title,
+            who,
+            f"{cpu:.3f}",
+            f"{cpu / 60:.2%}",
+            f"{cpu / reference:.2f}",
+            f"<= {bar}" if bar else "",
+            f"{decoded:.0f}" if decoded is not None else "",
+        ),
+        flush=True,
+    )
+
+
+def memory(options, folder):
+    title, source, filters, group, _ = STREAMS[0]
+    with Simulator(prepared(source, filters, group)) as simulator:
+        agent = Agent(options.binary, folder, [simulator.url] * SIXTEEN, "auto")
+        try:
+            time.sleep(WARM_UP_S)
+            before, began = agent.cost()[0], time.monotonic()
+            time.sleep(options.seconds / 2)
+            share = (agent.cost()[0] - before) / (time.monotonic() - began)
+            rss_mb = resident_bytes(agent.child.pid) / 1e6
+        finally:
+            agent.stop()
+    print(f"{SIXTEEN} idle cameras {title}: {rss_mb:.0f} MB resident (bar 150), {share:.1%} of a core")
+
+
+class Simulator:
+    """One stream of a clip, again and again."""
+
+    def __init__(self, clip):
+        command = ["/usr/bin/python3", SIMULATOR, "serve", "--port", "0", "--ctl", "0", "--stdin-quit"]
+        self.child = subprocess.Popen(
+            [*command, "--mount", f"/cam={clip},start=begin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        ready = json.loads(self.child.stdout.readline())
+        self.url = f"rtsp://127.0.0.1:{ready['port']}/cam"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.stdin.close()
+        self.child.wait(10)
+
+
+class Agent:
+    """A whole agent."""
+
+    def __init__(self, binary, folder, urls, decode):
+        self.address = f"127.0.0.1:{free_port()}"
+        data = Path(tempfile.mkdtemp(dir=folder))
+        cameras = "".join(
+            f'[[camera]]\nid = "cam_{number}"\nsource = "{url}"\ndecode = "{decode}"\n'
+            for number, url in enumerate(urls)
+        )
+        settings = f'[agent]\ndata_dir = "{data}"\n[api]\nlisten = "{self.address}"\n[store]\nmin_free_mb = 0\n'
+        config = data / "porchlight.toml"
+        config.write_text(settings + cameras)
+        self.child = subprocess.Popen([binary, "--log", "error", "run", "--config", config])
+
+    def cost(self):
+        """CPU seconds without the network's, and pictures decoded, so far."""
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        stages = re.findall(r'^porchlight_stage_cpu_seconds_total\{stage="(\w+)"\} (\S+)', text, re.M)
+        network = sum(float(seconds) for stage, seconds in stages if stage in NETWORK)
+        decoded = sum(float(count) for count in re.findall(r"^porchlight_decode_frames_total\{.*\} (\S+)", text, re.M))
+        return cpu_seconds(self.child.pid) - network, decoded
+
+    def stop(self):
+        self.child.send_signal(signal.SIGTERM)
+        try:
+            self.child.wait(15)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+
+
+def prepared(source, filters, group):
+    """The clip as a camera would send it; kept for the next time."""
+    clips = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "porchlight" / "footage"
+    if not (clips / source).exists():
+        sys.exit(f"bench: {clips / source} is missing; run `make setup`")
+    target = clips / f"bench-{re.sub('[^0-9a-z]+', '-', filters)}-{group}-{Path(source).stem}.mkv"
+    if not target.exists():
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", clips / source, "-vf", filters]
+        subprocess.run([*command, *ENCODER, "-g", str(group), target], check=True)
+    return target
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid):
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()
