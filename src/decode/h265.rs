@@ -99,9 +99,11 @@ fn narrowed(samples: &[u8], luma: usize, depths: [u8; 2]) -> Vec<u8> {
 }
 
 fn failed(error: LibraryError) -> DecodeError {
-    match error {
-        LibraryError::Unsupported(what) => DecodeError::Unsupported(what),
-        LibraryError::Unimplemented(what) => DecodeError::Unsupported(what.to_owned()),
-        other => DecodeError::Damaged(other.to_string()),
+    match &error {
+        LibraryError::Unsupported(what) => DecodeError::Unsupported(what.clone()),
+        LibraryError::Unimplemented(what) => DecodeError::Unsupported((*what).to_owned()),
+        LibraryError::InvalidData(_) | LibraryError::Eof | LibraryError::Again | _ => {
+            DecodeError::Damaged(error.to_string())
+        }
     }
 }

@@ -35,6 +35,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_camera_without_colours_gives_grey() {
+        let (mut data, grey): (_, Vec<u8>) = (Vec::new(), (0..=255).collect());
+        let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut data, 95);
+        encoder.encode(&grey, 16, 16, image::ExtendedColorType::L8).expect("a small picture");
+        let Picture { size, planes: [y, u, v], .. } = jpeg(&data).expect("a JPEG");
+        assert_eq!((size, y.len()), ((16, 16), 256));
+        assert!(u.iter().chain(&v).all(|chroma| chroma.abs_diff(128) <= 1), "{u:?} {v:?}");
+        assert!(y[0] < 20 && y[255] > 230, "16 to 235, as in all frames: {} to {}", y[0], y[255]);
+    }
+
+    #[test]
     fn what_is_no_jpeg_is_an_error() {
         for data in [&b""[..], b"\xff\xd8", b"\xff\xd8\xff\xd9", b"<html>401</html>"] {
             assert!(matches!(jpeg(data), Err(DecodeError::Damaged(_))));

@@ -205,7 +205,7 @@ fn a_stream_may_change_its_codec() {
 #[test]
 fn a_jpeg_is_the_picture_that_ffmpeg_sees() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (format, grey) in [("yuvj420p", false), ("yuvj422p", false), ("gray", true)] {
+    for format in ["yuvj420p", "yuvj422p", "yuvj444p"] {
         let arguments = format!(
             "-i {{in}} -frames:v 2 -vf scale=320:180 -an -c:v mjpeg -strict unofficial -q:v 2 -pix_fmt {format} {{out}}"
         );
@@ -226,7 +226,6 @@ fn a_jpeg_is_the_picture_that_ffmpeg_sees() {
         let sum: u64 = ours.iter().zip(&theirs).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         let mean = sum as f64 / ours.len() as f64;
         assert!(mean < 1.0, "{format}: {mean}");
-        assert!(!grey || frame.u().iter().all(|u| u.abs_diff(128) < 2), "grey is grey");
     }
 }
 
