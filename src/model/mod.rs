@@ -38,7 +38,7 @@ pub use geometry::{Line, Polygon, Rect};
 pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
 pub use picture_links::{LinkError, PictureLinks};
-pub use time::{Captured, UtcMillis};
+pub use time::{Captured, UtcMillis, WallClock};
 pub use track::{
     BestShot, Crossing, Direction, Dwell, DwellMark, Shot, TrackChange, TrackSnapshot, TrackUpdate,
 };
