@@ -17,7 +17,8 @@
 //! | detect -> decode | whether objects are followed | a flag a camera in the inbox |
 //! | detect -> track | [`model::Examination`] | function call |
 //! | track -> recognise | [`model::TrackUpdate`] with a [`model::Shot`] | 16, blocks |
-//! | recognise -> events | [`model::TrackUpdate`] with a [`model::BestShot`] | 16, blocks |
+//! | track -> recognise | [`model::Sighting`], a frame with people, if their faces are looked for | same queue, one a camera; newest wins, counted; replay: wait |
+//! | recognise -> events | [`model::Finding`]: [`model::TrackUpdate`] with a [`model::BestShot`], or [`model::VisitorNews`] | 16, blocks |
 //! | events, rules -> store | [`model::NewEvent`] | 256, blocks; answers after the commit |
 //! | store -> delivery | a wake-up without data | delivery asks for due rows |
 //!

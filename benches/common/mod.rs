@@ -26,7 +26,7 @@ pub(crate) fn event() -> NewEvent {
     let rule = RuleRef { id: uuid::Uuid::nil(), name: "Person at Front Door".to_owned() };
     let webhook = WebhookId::parse("hook").unwrap();
     let deliveries = vec![PlannedDelivery { webhook, rule }];
-    NewEvent { event, deliveries, picture: None, key: None, alerts: vec![] }
+    NewEvent { event, deliveries, picture: None, key: None, alerts: vec![], retracts: None }
 }
 
 /// Answers 204 to everything; `arrived` is told when the first byte of a request was read.

@@ -30,6 +30,7 @@ mod inspector;
 mod live;
 mod openapi;
 mod page;
+mod people;
 mod query;
 mod reach;
 mod reply;
@@ -63,13 +64,14 @@ use crate::delivery::Health;
 use crate::live::Live;
 use crate::model::PictureLinks;
 use crate::publish::Publisher;
-use crate::store::{Reader, StoreError, StoreHandle};
+use crate::store::{People, Reader, StoreError, StoreHandle};
 use crate::telemetry::Telemetry;
 use crate::webhooks::{Entry, Manager};
 
 pub use auth::Access;
 pub use error::ApiError;
 pub use inspector::{PATH as INSPECTOR_PATH, SignatureCheck, Verifier};
+pub use people::FaceSeer;
 
 use auth::Identity;
 use inspector::Inspector;
@@ -90,6 +92,10 @@ pub struct Services {
     pub health: Health,
     /// Changes the outbox.
     pub store: StoreHandle,
+    /// Keeps the people who are known by face.
+    pub people: People,
+    /// Finds the face of a photo.
+    pub faces: FaceSeer,
 }
 
 /// What the handlers look at. Cheap to clone.
@@ -104,6 +110,8 @@ struct Shared {
     access: Access,
     live: Live,
     pictures: PictureLinks,
+    people: People,
+    faces: FaceSeer,
     webhooks: Manager,
     inspector: Option<Inspector>,
     health: Health,
@@ -126,7 +134,7 @@ impl ApiState {
         services: Services,
     ) -> Self {
         reach::warn_if_local(config);
-        let Services { access, live, publisher, webhooks, health, store } = services;
+        let Services { access, live, publisher, webhooks, health, store, people, faces } = services;
         Self(Arc::new(Shared {
             reader,
             store,
@@ -134,6 +142,8 @@ impl ApiState {
             access,
             live,
             pictures: config.api.pictures.clone(),
+            people,
+            faces,
             webhooks,
             inspector: config.inspector.enabled.then(|| Inspector::new(config, verifier)),
             health,
@@ -232,6 +242,10 @@ fn router(state: ApiState) -> Router {
         .routes(routes!(steering::replay_one))
         .routes(routes!(auth::tokens::list, auth::tokens::create))
         .routes(routes!(auth::tokens::revoke))
+        .routes(routes!(people::list, people::enrol).layer(DefaultBodyLimit::max(people::MAX_BODY_BYTES)))
+        .routes(routes!(people::one, people::rename, people::forget))
+        .routes(routes!(people::add_face).layer(DefaultBodyLimit::max(people::MAX_BODY_BYTES)))
+        .routes(routes!(people::correct).layer(DefaultBodyLimit::max(people::MAX_BODY_BYTES)))
         .merge(webhooks::routes())
         .merge(rules::routes());
     let (mut limited, mut document) = limited.split_for_parts();

@@ -1,5 +1,6 @@
 //! The detector on single pictures.
 
+use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,13 +80,20 @@ fn check_size(of_model: InputSize, (width, height): (u32, u32)) -> Result<(usize
 
 /// Reads a picture, turned as its EXIF data says.
 pub fn read_image(path: &Path) -> Result<RgbImage> {
-    let read = || -> Result<DynamicImage> {
-        let mut decoder = ImageReader::open(path)?.with_guessed_format()?.into_decoder()?;
-        let orientation = decoder.orientation()?;
-        let mut image = DynamicImage::from_decoder(decoder)?;
-        image.apply_orientation(orientation);
-        Ok(image)
-    };
-    let image = read().with_context(|| format!("cannot read the picture {}", path.display()))?.into_rgb8();
+    let read = || decode(ImageReader::open(path)?);
+    read().with_context(|| format!("cannot read the picture {}", path.display()))
+}
+
+/// The same for the content of a file.
+pub(crate) fn decode_image(bytes: &[u8]) -> Result<RgbImage> {
+    decode(ImageReader::new(Cursor::new(bytes)))
+}
+
+fn decode(reader: ImageReader<impl BufRead + Seek>) -> Result<RgbImage> {
+    let mut decoder = reader.with_guessed_format()?.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    let image = image.into_rgb8();
     Ok(RgbImage { width: image.width() as usize, height: image.height() as usize, data: image.into_raw() })
 }

@@ -4,13 +4,17 @@
 //! and the watchdog live here. Arguments and what a terminal shows belong to [`crate::cli`].
 
 mod access;
+mod analyst;
 mod check;
+mod enrol;
+mod eyes;
 mod faces;
 mod images;
 mod inspector;
 mod pace;
 mod pipeline;
 mod probe;
+mod register;
 mod replay;
 mod reporter;
 mod run;
@@ -19,6 +23,7 @@ mod watchdog;
 mod webhook;
 
 pub use check::problems;
+pub use enrol::{Complaint, Enrolment, Refusal, face_seer};
 pub use faces::{ImageFaces, Verification, verify};
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;

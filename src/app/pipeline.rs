@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,40 +17,25 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc as queue, watch};
 
+use super::analyst::Analyst;
+use super::eyes::Eyes;
 use super::watch::watch_camera;
-use crate::config::{CameraConfig, Config};
-use crate::detect::{Detector, Examiner, Inbox, Slot, WhenFull};
-use crate::events::EventBuilder;
-use crate::inference::{Library, Runtime};
+use crate::config::{CameraConfig, Config, FaceMode};
+use crate::detect::{Examiner, Inbox, Slot, WhenFull};
+use crate::events::{EventBuilder, Habits};
 use crate::live::Live;
 use crate::model::{
-    BestShot, CameraSlug, CameraState, Captured, DwellMark, Event, Focus, Observation, Packet, Picture, Shot,
-    TrackChange, TrackUpdate,
+    CameraSlug, CameraState, Captured, DwellMark, Event, Examination, Finding, Focus, Observation, Packet,
+    Picture, Shot, Sighting, TrackChange, TrackUpdate,
 };
-use crate::recognise::Photographer;
+use crate::recognise::{LeadSender, Leads};
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
 use crate::track::{Places, Tracker};
 
-/// Updates between two threads. An update with a picture is a frame (0.35 MB at 640x360), and a camera makes a few in a minute.
-const UPDATES: usize = 16;
+/// Findings between two threads. One with a picture is a JPEG, and a camera makes a few in a minute.
+const FINDINGS: usize = 16;
 /// A live camera without a frame for this long has lost sight of its objects.
 const BLIND_AFTER: Duration = Duration::from_secs(10);
-
-/// Loads the network that the configuration names.
-pub(crate) fn load_detector(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Examiner> {
-    let library = Library::find(&config.models)?;
-    let manifest = library.model(&config.detect.model)?;
-    let runtime = Runtime::load(&config.models, &library)?;
-    let detector = Detector::open(&runtime, manifest, config.detect.threads)?;
-    tracing::info!(
-        model = %config.detect.model,
-        onnxruntime = runtime.build(),
-        library = %runtime.path().display(),
-        "detector ready"
-    );
-    let worker = telemetry.worker(Stage::Inference, "detect");
-    Ok(Examiner::new(detector, config.detect.clone(), worker, Arc::clone(telemetry)))
-}
 
 /// The running threads.
 #[derive(Debug)]
@@ -59,6 +44,7 @@ pub(crate) struct Pipeline {
     threads: Vec<StageThread>,
     inbox: Arc<Inbox>,
     examiner: Arc<Mutex<Option<Examiner>>>,
+    analyst: Arc<Mutex<Option<Analyst>>>,
 }
 
 #[derive(Debug)]
@@ -83,6 +69,8 @@ pub(crate) struct Wishes<'a> {
     pub(crate) live: &'a Live,
     /// The lengths of stay that are news.
     pub(crate) marks: watch::Receiver<Vec<DwellMark>>,
+    /// What cameras have usually seen so far, if events are to say how unusual they are.
+    pub(crate) habits: Option<Habits>,
 }
 
 impl Pipeline {
@@ -91,27 +79,31 @@ impl Pipeline {
         config: &Config,
         cameras: Vec<CameraInput>,
         when_full: WhenFull,
-        examiner: Examiner,
+        Eyes { examiner, mut analyst }: Eyes,
         telemetry: &Arc<Telemetry>,
         wishes: Wishes<'_>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self> {
-        let Wishes { live, marks } = wishes;
+        let Wishes { live, marks, habits } = wishes;
         let mut pipeline = Self {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
             threads: Vec::new(),
             inbox: Inbox::new(),
             examiner: Arc::default(),
+            analyst: Arc::default(),
         };
-        let (events_in, updates) = sync_channel::<TrackUpdate<BestShot>>(UPDATES);
-        let (analyse_in, shots) = sync_channel::<TrackUpdate<Shot>>(UPDATES);
+        let (events_in, findings) = sync_channel::<Finding>(FINDINGS);
+        let (analyse_in, leads) = Leads::channel(when_full == WhenFull::NewestWins, Arc::clone(telemetry));
 
-        let events = Events { builder: EventBuilder::new(&config.events), telemetry: Arc::clone(telemetry) };
-        pipeline.spawn("events", None, move || events.run(updates, sink))?;
+        let events = Events { builder: EventBuilder::new(config, habits), telemetry: Arc::clone(telemetry) };
+        pipeline.spawn("events", None, move || events.run(findings, sink))?;
 
-        let worker = telemetry.worker(Stage::Analyse, "analyse");
-        let photographer = Photographer::new((&config.events).into(), worker);
-        pipeline.spawn("analyse", None, move || analyse(&photographer, &shots, &events_in))?;
+        analyst.watch(cameras.iter().map(|camera| &camera.config));
+        let returned = Arc::clone(&pipeline.analyst);
+        pipeline.spawn("analyse", None, move || match analyst.run(&leads, &events_in) {
+            Ok(()) => *returned.lock().unwrap_or_else(PoisonError::into_inner) = Some(analyst),
+            Err(error) => tracing::error!(%error, "the face networks failed"),
+        })?;
 
         let looking = Looking::new(
             config,
@@ -133,6 +125,7 @@ impl Pipeline {
         let returned = Arc::clone(&pipeline.examiner);
         pipeline.spawn("detect", None, move || {
             let examiner = looking.run(&analyse_in);
+            drop(analyse_in);
             *returned.lock().unwrap_or_else(PoisonError::into_inner) = examiner;
         })?;
 
@@ -182,8 +175,9 @@ impl Pipeline {
         self.cameras.len()
     }
 
-    /// Waits for all threads and gives the detector back; fails if one of them panicked. They end when their cameras do.
-    pub(crate) fn join(self) -> Result<Option<Examiner>> {
+    /// Waits for all threads and gives the networks back, unless one failed; fails if a thread panicked. They end when their
+    /// cameras do.
+    pub(crate) fn join(self) -> Result<Option<Eyes>> {
         let mut panicked = Vec::new();
         for thread in self.threads {
             if thread.handle.join().is_err() {
@@ -191,7 +185,9 @@ impl Pipeline {
             }
         }
         anyhow::ensure!(panicked.is_empty(), "the stage {} failed", panicked.join(", "));
-        Ok(self.examiner.lock().unwrap_or_else(PoisonError::into_inner).take())
+        let examiner = self.examiner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let analyst = self.analyst.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(examiner.zip(analyst).map(|(examiner, analyst)| Eyes { examiner, analyst }))
     }
 }
 
@@ -210,6 +206,7 @@ struct Looking {
 
 struct Watched {
     tracker: Tracker,
+    faces: FaceMode,
     /// The last frame, and when it got here.
     last: Option<(Captured, Instant)>,
 }
@@ -235,7 +232,7 @@ impl Looking {
                 examiner.min_score(),
             );
             tracker.set_dwell_marks(&known);
-            (camera.slug().clone(), Watched { tracker, last: None })
+            (camera.slug().clone(), Watched { tracker, faces: camera.faces, last: None })
         };
         Self {
             trackers: cameras.iter().map(watched).collect(),
@@ -251,19 +248,20 @@ impl Looking {
     }
 
     /// Until all cameras are gone, or nobody wants updates. Gives the detector back, unless the network failed.
-    fn run(mut self, out: &SyncSender<TrackUpdate<Shot>>) -> Option<Examiner> {
+    fn run(mut self, out: &LeadSender) -> Option<Examiner> {
         let inbox = Arc::clone(&self.inbox);
         while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience, self.most) {
             self.follow_rules();
-            let updates = match self.look(observations) {
-                Ok(updates) => updates,
+            let (updates, sightings) = match self.look(observations) {
+                Ok(found) => found,
                 Err(error) => {
                     tracing::error!(%error, "the detector failed");
                     inbox.close();
                     return None;
                 }
             };
-            if updates.into_iter().any(|update| out.send(update).is_err()) {
+            let told = updates.into_iter().all(|update| out.tell(update));
+            if !told || !sightings.into_iter().all(|sighting| out.show(sighting)) {
                 inbox.close();
                 return None;
             }
@@ -271,7 +269,7 @@ impl Looking {
         for watched in self.trackers.values_mut() {
             if let Some((captured, _)) = watched.last {
                 // The receiver is gone only when its stage has failed, which `join` reports.
-                watched.tracker.finish(captured).into_iter().for_each(|update| drop(out.send(update)));
+                watched.tracker.finish(captured).into_iter().for_each(|update| _ = out.tell(update));
             }
         }
         Some(self.examiner)
@@ -286,7 +284,8 @@ impl Looking {
         }
     }
 
-    fn look(&mut self, observations: Vec<Observation>) -> Result<Vec<TrackUpdate<Shot>>> {
+    /// News of tracks, and the frames in which faces are to be looked for.
+    fn look(&mut self, observations: Vec<Observation>) -> Result<(Vec<TrackUpdate<Shot>>, Vec<Sighting>)> {
         let job = |observation: Observation| {
             let watched = self.trackers.get(&observation.frame.camera.slug);
             let focus =
@@ -296,12 +295,13 @@ impl Looking {
         let jobs = observations.into_iter().map(job).collect();
         let examinations = self.examiner.examine(jobs)?;
         let _busy = self.examiner.worker().busy_with(Stage::Track);
-        let mut updates = Vec::new();
+        let (mut updates, mut sightings) = (Vec::new(), Vec::new());
         for examination in examinations {
             let camera = &examination.frame.camera.slug;
             if let Some(watched) = self.trackers.get_mut(camera) {
                 watched.last = Some((examination.frame.captured, Instant::now()));
                 updates.extend(watched.tracker.update(&examination));
+                sightings.extend(watched.sighting(&examination));
                 let follows = watched.tracker.follows(examination.frame.captured.at);
                 self.inbox.looked(camera, examination.examined.len(), follows);
                 self.telemetry.frame_processed();
@@ -315,20 +315,20 @@ impl Looking {
                 }
             }
         }
-        Ok(updates)
+        Ok((updates, sightings))
     }
 }
 
-/// Thread `analyse`.
-fn analyse(
-    photographer: &Photographer,
-    shots: &Receiver<TrackUpdate<Shot>>,
-    out: &SyncSender<TrackUpdate<BestShot>>,
-) {
-    for update in shots {
-        if out.send(photographer.develop(update)).is_err() {
-            return;
-        }
+impl Watched {
+    /// The frame, if somebody is in it whose face is to be looked at.
+    fn sighting(&self, examination: &Examination) -> Option<Sighting> {
+        let frame = &examination.frame;
+        let people = match self.faces {
+            FaceMode::Off => return None,
+            FaceMode::People | FaceMode::Always => self.tracker.people(frame.captured.at),
+        };
+        let moving = self.faces == FaceMode::Always && examination.motion.active;
+        (moving || !people.is_empty()).then(|| Sighting { frame: Arc::clone(frame), people, moving })
     }
 }
 
@@ -341,21 +341,21 @@ struct Events {
 impl Events {
     fn run(
         mut self,
-        updates: Receiver<TrackUpdate<BestShot>>,
+        findings: Receiver<Finding>,
         mut sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()>,
     ) {
         let worker = self.telemetry.worker(Stage::Events, "events");
-        for update in updates {
+        for finding in findings {
             let busy = worker.busy();
-            if update.change == TrackChange::Started {
+            if let Finding::Track(update, _) = &finding
+                && update.change == TrackChange::Started
+            {
                 let camera = update.camera.slug.to_string();
                 self.telemetry.metrics.track_started.get_or_create(&CameraLabel { camera }).inc();
             }
-            let new = self.builder.update(&update);
+            let told = self.builder.tell(&finding);
             drop(busy);
-            if let Some((event, picture)) = new
-                && sink(event, picture).is_break()
-            {
+            if told.into_iter().any(|(event, picture)| sink(event, picture).is_break()) {
                 return;
             }
         }

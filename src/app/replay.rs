@@ -13,10 +13,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
+use super::eyes::Eyes;
+use super::pipeline::{CameraInput, Pipeline, Wishes};
 use crate::capture::{self, Capture};
 use crate::config::{CameraConfig, Config, FileSource, Source};
-use crate::detect::{Examiner, WhenFull};
+use crate::detect::WhenFull;
 use crate::live::Live;
 use crate::model::{CameraState, Captured, Event, Picture};
 use crate::rules::Rules;
@@ -27,17 +28,17 @@ use crate::telemetry::{CameraLabel, CameraStatus, Telemetry, peak_rss_bytes, pro
 pub struct Replay {
     config: Config,
     telemetry: Arc<Telemetry>,
-    examiner: Option<Examiner>,
+    eyes: Option<Eyes>,
     started: Instant,
 }
 
 impl Replay {
-    /// Loads the detector.
-    pub fn new(config: Config) -> Result<Self> {
+    /// Loads the networks that these cameras need.
+    pub fn new<'c>(config: Config, cameras: impl IntoIterator<Item = &'c CameraConfig>) -> Result<Self> {
         let started = Instant::now();
         let telemetry = Arc::new(Telemetry::default());
-        let examiner = Some(load_detector(&config, &telemetry)?);
-        Ok(Self { config, telemetry, examiner, started })
+        let eyes = Some(Eyes::open(&config, cameras, None, &telemetry)?);
+        Ok(Self { config, telemetry, eyes, started })
     }
 
     /// Plays a file as what `camera` sees. `sink` gets each state of each event.
@@ -48,7 +49,7 @@ impl Replay {
         start: Captured,
         mut sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
     ) -> Result<()> {
-        let examiner = self.examiner.take().context("the detector failed in an earlier file")?;
+        let eyes = self.eyes.take().context("a network failed in an earlier file")?;
         let source = FileSource { path: file.to_owned(), realtime: false, repeat: false };
         let camera = CameraConfig { source: Source::File(source), ..camera };
         self.telemetry.cameras.add(Arc::clone(&camera.camera));
@@ -62,11 +63,11 @@ impl Replay {
         let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
         let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);
         let (when_full, telemetry) = (WhenFull::Wait, &self.telemetry);
-        let wishes = Wishes { live: &nobody, marks };
-        let pipeline = Pipeline::start(config, cameras, when_full, examiner, telemetry, wishes, sink)?;
+        let wishes = Wishes { live: &nobody, marks, habits: None };
+        let pipeline = Pipeline::start(config, cameras, when_full, eyes, telemetry, wishes, sink)?;
         let outcome = capture.run_once(&packets, &cancel).await;
         drop(packets);
-        self.examiner =
+        self.eyes =
             tokio::task::spawn_blocking(|| pipeline.join()).await.context("waiting for the stages")??;
         let end = outcome.map_err(|failure| anyhow::anyhow!("{}", failure.detail))?;
         if let capture::End::File { cut_off: Some(missing) } = end {

@@ -5,24 +5,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{first_token, sign_pictures};
-use super::pipeline::{CameraInput, Pipeline, Wishes, load_detector};
-use super::{inspector_verifier, report, watchdog};
+use super::eyes::Eyes;
+use super::pipeline::{CameraInput, Pipeline, Wishes};
+use super::{face_seer, inspector_verifier, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
 use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
-use crate::events::close_interrupted;
+use crate::events::{Habits, close_interrupted};
 use crate::live::Live;
-use crate::model::{Event, Picture};
+use crate::model::{CameraSlug, Event, Habit, Label, Picture};
 use crate::publish::Publisher;
-use crate::store::{Reader, Store, StoreThread, Tokens};
+use crate::store::{HabitBook, People, Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
 use crate::webhooks::Manager;
 
@@ -51,7 +53,9 @@ async fn supervise(config: &Config) -> Result<()> {
     let listener = api::bind(config.api.listen).await?;
     let (webhooks, registry, publisher) = Manager::open(config, store.clone(), &reader)?;
     close_open_events(&publisher, &reader).await?;
-    let examiner = tokio::task::block_in_place(|| load_detector(config, &telemetry))?;
+    let people = People::open(&config.data_dir)?;
+    let known = Some(people.clone());
+    let eyes = tokio::task::block_in_place(|| Eyes::open(config, &config.cameras, known, &telemetry))?;
 
     let cancel = CancellationToken::new();
     let mut services = JoinSet::new();
@@ -67,6 +71,8 @@ async fn supervise(config: &Config) -> Result<()> {
         webhooks: webhooks.clone(),
         health: health.clone(),
         store: store.clone(),
+        people,
+        faces: face_seer(config.clone()),
     };
     let state = ApiState::new(config, reader, Arc::clone(&telemetry), verifier, services_of_api);
     services.spawn(service("api", api::serve(listener, state, cancel.clone())));
@@ -88,10 +94,11 @@ async fn supervise(config: &Config) -> Result<()> {
     services.spawn(service("reporter", reporting));
 
     let (cameras, captures) = open_cameras(config, &telemetry);
-    let wishes = Wishes { live: &live, marks: publisher.dwell_marks() };
-    let sink = publish_with(publisher);
-    let pipeline =
-        Pipeline::start(config, cameras, WhenFull::NewestWins, examiner, &telemetry, wishes, sink)?;
+    let (time_zone, book) = (TimeZone::system(), HabitBook::open(&config.data_dir)?);
+    let habits = Some(Habits::new(time_zone.clone(), book.read()?));
+    let wishes = Wishes { live: &live, marks: publisher.dwell_marks(), habits };
+    let sink = publish_with(publisher, book, time_zone);
+    let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, eyes, &telemetry, wishes, sink)?;
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));
@@ -160,14 +167,21 @@ fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput
 /// Blocks the events thread until the state is on the disk: from here on nothing is lost.
 fn publish_with(
     publisher: Publisher,
+    mut book: HabitBook,
+    time_zone: TimeZone,
 ) -> impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static {
     move |event, picture| {
         let id = event.id;
         match publisher.publish_blocking(event, picture) {
             Ok(receipt) => {
-                let Event { camera, state, description, .. } = receipt.event;
+                if let Some(habit) = habit_of(&receipt.event, &time_zone) {
+                    book.note(habit);
+                }
+                let Event { camera, state, label, description, .. } = receipt.event;
                 let (camera, state) = (camera.map(|camera| camera.id), state.as_str());
-                tracing::info!(camera, event = %id, state, description, "event");
+                // What is told of a face may say whose it is.
+                let told = (label != Some(Label::Face)).then_some(&description);
+                tracing::info!(camera, event = %id, state, description = told, "event");
                 ControlFlow::Continue(())
             }
             Err(error) => {
@@ -176,6 +190,13 @@ fn publish_with(
             }
         }
     }
+}
+
+/// The count that an event adds to, if it begins and how unusual it is was asked.
+fn habit_of(event: &Event, time_zone: &TimeZone) -> Option<Habit> {
+    let _judged = event.anomaly.as_ref().filter(|_| event.seq == 1)?;
+    let camera = CameraSlug::parse(&event.camera.as_ref()?.id).ok()?;
+    Some(Habit::once(camera, event.label?, event.occurred_at, time_zone))
 }
 
 async fn service<E: Into<anyhow::Error>>(

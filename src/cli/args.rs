@@ -1,9 +1,10 @@
-//! All arguments.
+//! All arguments, but for those about faces.
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
 
+use super::face_args::{EnrollArgs, FacesArgs, PeopleArgs, VerifyFacesArgs};
 use crate::config::parse_size;
 use crate::model::{DeliveryId, Scope, WebhookId};
 
@@ -56,6 +57,18 @@ pub(super) enum Command {
     /// face with a flaw (too_small, blurred, too_dark, too_bright, turned_away, cut_off, uncertain) never says who somebody is;
     /// the limits are in `[faces]` of the configuration.
     Faces(FacesArgs),
+    /// Make somebody's face known
+    ///
+    /// From one or several photos of one person, JPEG, PNG, WebP or BMP, or from folders of them; who has the name already gets more
+    /// photos. A photo with several people is refused, and a picture with a number at each face is written into the current folder:
+    /// say which one is meant with --face. With --folder: everybody at once, from one folder a person, called as the person is.
+    /// A running agent knows the person within a second.
+    Enroll(EnrollArgs),
+    /// Show, rename and forget people; export when they came
+    ///
+    /// Enrolled people and strangers who were seen (`unknown-7`). A stranger who is renamed is enrolled; who is renamed to somebody
+    /// enrolled becomes that person. Deleting forgets a person with all faces.
+    People(PeopleArgs),
     /// Tell whether two photos show one person
     ///
     /// The largest face of each photo is compared. Exits with 0 when they are one person's, with 1 when not, and with 2 when that
@@ -320,41 +333,6 @@ pub(super) struct DetectArgs {
     /// Write the pictures with boxes drawn here
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) draw: Option<PathBuf>,
-    /// Settings to use [default: the built-in ones]
-    #[arg(long, short, value_hint = ValueHint::FilePath)]
-    pub(super) config: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct FacesArgs {
-    /// Pictures
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub(super) images: Vec<PathBuf>,
-    /// Print one JSON object a face
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Print what each face looks like as numbers, too: `"embedding"`, a vector of length 1
-    #[arg(long, requires = "json")]
-    pub(super) embeddings: bool,
-    /// Write the pictures with boxes and landmarks drawn here
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(super) draw: Option<PathBuf>,
-    /// Settings to use [default: the built-in ones]
-    #[arg(long, short, value_hint = ValueHint::FilePath)]
-    pub(super) config: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct VerifyFacesArgs {
-    /// A photo
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(super) a: PathBuf,
-    /// Another one
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(super) b: PathBuf,
-    /// Print one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
     /// Settings to use [default: the built-in ones]
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,

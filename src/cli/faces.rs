@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::args::{FacesArgs, VerifyFacesArgs};
 use super::detect::draw;
+use super::face_args::{FacesArgs, VerifyFacesArgs};
 use super::replay::load_config;
 use super::rounded;
 use super::table::table;
@@ -17,7 +17,11 @@ use crate::pixels::RgbImage;
 
 /// A picture that cannot be read is said and does not keep the others from being looked at; the exit code tells.
 pub(super) fn faces(args: &FacesArgs) -> anyhow::Result<ExitCode> {
-    let mut faces = ImageFaces::open(&load_config(args.config.as_deref())?)?;
+    let config = load_config(args.config.as_deref())?;
+    let mut faces = ImageFaces::open(&config)?;
+    if args.config.is_some() {
+        faces.meet(&config)?;
+    }
     if let Some(folder) = &args.draw {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -36,6 +40,11 @@ pub(super) fn faces(args: &FacesArgs) -> anyhow::Result<ExitCode> {
         for look in &looks {
             if args.json {
                 let mut line = describe(path, &image, look);
+                let (best, said) = faces.identify(look);
+                line["best_match"] = json!(best.map(|(person, similarity)| json!({
+                    "id": person.id.to_string(), "name": person.name.to_string(), "similarity": rounded(similarity, 1e4),
+                })));
+                line["recognition"] = json!({"status": said.status.as_str(), "reason": said.reason});
                 if args.embeddings {
                     let embedding = faces.embed(&image, &look.face)?;
                     line["embedding"] = json!(embedding.values());

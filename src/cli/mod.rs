@@ -5,9 +5,11 @@
 mod args;
 mod check;
 mod detect;
+mod face_args;
 mod faces;
 mod models;
 mod outbox;
+mod people;
 mod probe;
 mod replay;
 mod table;
@@ -22,6 +24,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::config::{Config, LogFormat};
 use crate::telemetry;
 use args::{Args, Command, WebhookCommand};
+use face_args::FacesCommand;
 
 /// Runs the command of the process's arguments.
 #[must_use]
@@ -69,8 +72,16 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         }
         Command::Faces(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
-            faces::faces(&args)
+            match &args.command {
+                Some(FacesCommand::Check(args)) => people::check(args),
+                None => faces::faces(&args),
+            }
         }
+        Command::Enroll(args) => {
+            start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
+            people::enroll(&args)
+        }
+        Command::People(args) => people::people(&args),
         Command::Verify(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
             Ok(faces::compare(&args))

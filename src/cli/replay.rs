@@ -15,6 +15,10 @@ use crate::config::{CameraConfig, Config, Decode};
 use crate::model::{CameraSlug, Captured, Event, Picture, UtcMillis};
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let text = match &args.config {
+        Some(path) => std::fs::read_to_string(path).unwrap_or_default(),
+        None => String::new(),
+    };
     let config = load_config(args.config.as_deref())?;
     let start = match &args.start {
         Some(text) => Captured { utc: time(text)?, ..Captured::now() },
@@ -27,12 +31,12 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         .files
         .iter()
         .map(|file| {
-            let mut camera = camera_for(file, args.camera.as_deref(), &config)?;
+            let mut camera = camera_for(file, args.camera.as_deref(), &config, &text)?;
             camera.decode = args.decode.map_or(camera.decode, decode);
             Ok((file.clone(), camera))
         })
         .collect::<anyhow::Result<_>>()?;
-    let mut replay = Replay::new(config)?;
+    let mut replay = Replay::new(config, files.iter().map(|(_, camera)| camera))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     for (file, camera) in files {
         let progress = progress(&file, &replay);
@@ -66,8 +70,13 @@ fn time(text: &str) -> anyhow::Result<UtcMillis> {
     text.parse().with_context(|| format!("`{text}` is not a time such as 2026-11-22T08:00:00Z"))
 }
 
-/// The named camera of the configuration, or one with default settings and the file's name.
-fn camera_for(file: &Path, camera: Option<&str>, config: &Config) -> anyhow::Result<CameraConfig> {
+/// The named camera of the configuration `text`, or one with the settings that its cameras start from and the file's name.
+fn camera_for(
+    file: &Path,
+    camera: Option<&str>,
+    config: &Config,
+    text: &str,
+) -> anyhow::Result<CameraConfig> {
     if let Some(id) = camera {
         let slug = CameraSlug::parse(id)?;
         let found = config.cameras.iter().find(|camera| *camera.slug() == slug);
@@ -80,7 +89,10 @@ fn camera_for(file: &Path, camera: Option<&str>, config: &Config) -> anyhow::Res
     let slug: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(64).collect();
     let slug = if slug.is_empty() { "file" } else { &slug };
-    let text = format!("[[camera]]\nid = \"{slug}\"\nsource = \"replay\"\n");
+    if let Some(same) = config.cameras.iter().find(|camera| camera.slug().as_str() == slug) {
+        return Ok(same.clone());
+    }
+    let text = format!("{text}\n[[camera]]\nid = \"{slug}\"\nsource = \"replay\"\n");
     Config::parse(&text)?.cameras.pop().context("a configuration with one camera has one")
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::read::{customer, placeholder, title};
 use super::section::Section;
 use super::source::source;
-use super::{CameraConfig, Decode, Motion};
+use super::{Attendance, CameraConfig, Decode, FaceMode, Motion};
 use crate::model::{Camera, CameraSlug, Line, Polygon};
 
 /// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
@@ -40,6 +40,19 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         privacy_masks: polygons(&section, "privacy_masks"),
         zones: shapes(section.section("zones"), POLYGON, Polygon::new),
         lines: shapes(section.section("lines"), LINE, line),
+        faces: section.choice(
+            "faces",
+            &[("off", FaceMode::Off), ("people", FaceMode::People), ("always", FaceMode::Always)],
+        ),
+        attendance: section.choice(
+            "attendance",
+            &[
+                ("seen", Attendance::Seen),
+                ("in", Attendance::In),
+                ("out", Attendance::Out),
+                ("off", Attendance::Off),
+            ],
+        ),
     };
     section.finish();
     camera

@@ -32,7 +32,7 @@ use ipnet::IpNet;
 use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Polygon, Scopes};
 
 pub use coco::coco80_index;
-pub use faces::Faces;
+pub use faces::{Attendance, FaceMode, Faces};
 pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
 pub use manifest::{Alignment, Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
@@ -272,6 +272,10 @@ pub struct CameraConfig {
     pub zones: BTreeMap<String, Polygon>,
     /// Named lines.
     pub lines: BTreeMap<String, Line>,
+    /// Whose faces are looked for.
+    pub faces: FaceMode,
+    /// What it says about somebody that this camera sees.
+    pub attendance: Attendance,
 }
 
 impl CameraConfig {

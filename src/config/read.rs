@@ -217,6 +217,8 @@ fn store(section: Section<'_>) -> Store {
         keep: days("keep_days"),
         max_database_bytes: megabytes("max_database_mb"),
         pictures_keep: days("pictures_keep_days"),
+        face_pictures_keep: days("face_pictures_keep_days"),
+        strangers_keep: days("strangers_keep_days"),
         max_pictures_bytes: megabytes("max_pictures_mb"),
         min_free_bytes: megabytes("min_free_mb"),
         durability: section

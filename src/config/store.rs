@@ -11,6 +11,10 @@ pub struct Store {
     pub max_database_bytes: u64,
     /// Pictures.
     pub pictures_keep: Duration,
+    /// Pictures of faces.
+    pub face_pictures_keep: Duration,
+    /// Strangers who do not come back, with their faces.
+    pub strangers_keep: Duration,
     /// Size the pictures are pruned to.
     pub max_pictures_bytes: u64,
     /// Headroom below which no picture is written.

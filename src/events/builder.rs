@@ -6,30 +6,69 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::describe;
-use crate::config;
+use super::faces::FaceEvents;
+use super::habits::Habits;
+use super::{describe, faces};
+use crate::config::Config;
 use crate::model::{
-    BestShot, CameraRef, Crossing, Event, EventState, EventType, Picture, Thumbnail, TrackChange, TrackId,
-    TrackSnapshot, TrackUpdate,
+    BestShot, CameraRef, Captured, Crossing, Event, EventState, EventType, Finding, Picture, Recognition,
+    RecognitionStatus, Thumbnail, TrackChange, TrackId, TrackSnapshot, TrackUpdate, UtcMillis, VisitorChange,
+    VisitorNews,
 };
 
-/// Makes `object.detected` events of track updates.
+/// One state of an event, with its picture if there is a new one.
+pub type Told = (Event, Option<Picture>);
+
+/// Makes `object.detected` events of track updates, and the events about faces.
 #[derive(Debug)]
 pub struct EventBuilder {
     stale_after_s: u32,
     open: HashMap<TrackId, Event>,
+    faces: FaceEvents,
+    /// `None`: nobody asks how unusual something is.
+    habits: Option<Habits>,
 }
 
 impl EventBuilder {
     /// No open events.
     #[must_use]
-    pub fn new(settings: &config::Events) -> Self {
-        Self { stale_after_s: settings.stale_after_s, open: HashMap::new() }
+    pub fn new(config: &Config, habits: Option<Habits>) -> Self {
+        Self {
+            stale_after_s: config.events.stale_after_s,
+            open: HashMap::new(),
+            faces: FaceEvents::new(config),
+            habits,
+        }
     }
 
-    /// The next state of the object's event, with its picture if there is a new one. `None` for updates of a track that was
-    /// never started, which a tracker does not send.
-    pub fn update(&mut self, update: &TrackUpdate<BestShot>) -> Option<(Event, Option<Picture>)> {
+    /// What is to be told of a finding, in this order.
+    pub fn tell(&mut self, finding: &Finding) -> Vec<Told> {
+        match finding {
+            Finding::Track(update, recognition) => {
+                self.update(update, recognition.as_ref()).into_iter().collect()
+            }
+            Finding::Visitor(news) => {
+                let mut told = self.faces.tell(news);
+                told.extend(self.recognised(news).map(|event| (event, None)));
+                told
+            }
+        }
+    }
+
+    /// An open event of which now is known who it is about.
+    fn recognised(&mut self, news: &VisitorNews) -> Option<Event> {
+        if news.change == VisitorChange::Face {
+            return None;
+        }
+        let mut event = next(self.open.remove(&news.track)?, EventState::Update);
+        event.occurred_at = event.occurred_at.max(news.at.utc);
+        say_who(&mut event, &news.recognition, &news.camera.name);
+        self.open.insert(news.track, event.clone());
+        Some(event)
+    }
+
+    /// The next state of the object's event. `None` for updates of a track that was never started, which a tracker does not send.
+    fn update(&mut self, update: &TrackUpdate<BestShot>, recognition: Option<&Recognition>) -> Option<Told> {
         let mut event = match (update.change, self.open.remove(&update.track.id)) {
             (TrackChange::Started, None) => self.start(update),
             (TrackChange::Started | TrackChange::Improved, Some(event)) => next(event, EventState::Update),
@@ -37,6 +76,9 @@ impl EventBuilder {
             (TrackChange::Improved | TrackChange::Ended, None) => return None,
         };
         fill(&mut event, update);
+        if let Some(recognition) = recognition {
+            say_who(&mut event, recognition, &update.camera.name);
+        }
         if event.state != EventState::End {
             self.open.insert(update.track.id, event.clone());
         }
@@ -44,8 +86,9 @@ impl EventBuilder {
         Some((event, picture))
     }
 
-    fn start(&self, update: &TrackUpdate<BestShot>) -> Event {
+    fn start(&mut self, update: &TrackUpdate<BestShot>) -> Event {
         let track = &update.track;
+        let habits = self.habits.as_mut();
         Event {
             customer: update.camera.customer.clone(),
             camera: Some(CameraRef::from(&*update.camera)),
@@ -53,7 +96,8 @@ impl EventBuilder {
             label: Some(track.label),
             start_time: Some(track.first_seen.utc),
             stale_after_s: Some(self.stale_after_s),
-            ..Event::new(EventType::OBJECT_DETECTED, update.at.utc)
+            anomaly: habits.map(|habits| habits.judge(&update.camera.slug, track.label, update.at.utc)),
+            ..Event::new(EventType::OBJECT_DETECTED, on_its_clock(track, update.at))
         }
     }
 }
@@ -75,9 +119,21 @@ fn next(mut event: Event, state: EventState) -> Event {
     event
 }
 
+/// Who it is.
+fn say_who(event: &mut Event, recognition: &Recognition, camera: &str) {
+    event.recognition = Some(recognition.clone());
+    event.enriched_description = match recognition.status {
+        RecognitionStatus::Known => {
+            let names: Vec<&str> = recognition.matches.iter().map(|one| one.name.as_str()).collect();
+            Some(faces::arrived(&names.join(" and "), camera))
+        }
+        RecognitionStatus::Stranger | RecognitionStatus::Undecided => None,
+    };
+}
+
 fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
     let track = &update.track;
-    event.occurred_at = update.at.utc;
+    event.occurred_at = on_its_clock(track, update.at);
     event.class = Some(track.class.to_string());
     event.score = Some(track.score);
     event.top_score = Some(track.top_score);
@@ -86,20 +142,31 @@ fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
     event.data.extend(facts(track));
     event.description = describe::object_at(track.label, &track.class, &update.camera.name);
     if event.state == EventState::End {
-        event.end_time = Some(track.last_seen.utc);
+        event.end_time = Some(on_its_clock(track, track.last_seen));
     }
     if let Some(shot) = &update.shot {
         event.rect = Some(shot.rect);
-        event.thumbnail = Some(Thumbnail {
-            url: None,
-            sha256: hex::encode(Sha256::digest(&shot.jpeg)),
-            width: shot.size.0,
-            height: shot.size.1,
-            captured_at: shot.captured.utc,
-            rect: shot.rect,
-        });
+        let captured_at = on_its_clock(track, shot.captured);
+        event.thumbnail = Some(Thumbnail { captured_at, ..thumbnail(shot) });
     } else if event.rect.is_none() {
         event.rect = Some(track.rect);
+    }
+}
+
+/// A visit goes by the wall clock as it was at its beginning, even if somebody sets it meanwhile: nothing ends before it began.
+fn on_its_clock(track: &TrackSnapshot, time: Captured) -> UtcMillis {
+    track.first_seen.after(time.at.saturating_duration_since(track.first_seen.at)).utc
+}
+
+/// A picture as events name it.
+pub(super) fn thumbnail(shot: &BestShot) -> Thumbnail {
+    Thumbnail {
+        url: None,
+        sha256: hex::encode(Sha256::digest(&shot.jpeg)),
+        width: shot.size.0,
+        height: shot.size.1,
+        captured_at: shot.captured.utc,
+        rect: shot.rect,
     }
 }
 
@@ -126,10 +193,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::config::Config;
-    use crate::model::{
-        Camera, CameraSlug, Captured, Direction, Dwell, Label, Rect, SourceType, UtcMillis, Zones,
-    };
+    use crate::model::{Camera, CameraSlug, Direction, Dwell, Label, Rect, SourceType, Zones};
 
     fn update(change: TrackChange, after_s: u64, shot: bool) -> TrackUpdate<BestShot> {
         let first_seen = Captured { utc: UtcMillis(1_795_326_246_000), ..Captured::now() };
@@ -168,7 +232,30 @@ mod tests {
     }
 
     fn builder() -> EventBuilder {
-        EventBuilder::new(&Config::parse("").expect("the defaults").events)
+        EventBuilder::new(&Config::parse("").expect("the defaults"), None)
+    }
+
+    #[test]
+    fn a_visit_during_which_the_clock_is_set_goes_on_by_the_old_one() {
+        for set_ms in [3 * 3_600_000, -3 * 3_600_000] {
+            let mut builder = builder();
+            let first_seen = Captured { utc: UtcMillis(1_795_326_246_000), ..Captured::now() };
+            let mut tell = |change, after_s, set_ms| {
+                let mut update = update(change, after_s, true);
+                let mut at = first_seen.after(Duration::from_secs(after_s));
+                at.utc = at.utc.moved(set_ms);
+                update.track.first_seen = first_seen;
+                (update.at, update.track.last_seen) = (at, at);
+                update.shot.iter_mut().for_each(|shot| shot.captured = at);
+                builder.update(&update, None).expect("a state").0
+            };
+            tell(TrackChange::Started, 1, 0);
+            let update = tell(TrackChange::Improved, 3, set_ms);
+            let after = |seconds: u64| first_seen.utc.after(Duration::from_secs(seconds));
+            assert_eq!(update.occurred_at, after(3));
+            assert_eq!(update.thumbnail.expect("a picture").captured_at, after(3));
+            assert_eq!(tell(TrackChange::Ended, 5, set_ms).end_time, Some(after(5)));
+        }
     }
 
     #[test]
@@ -181,7 +268,7 @@ mod tests {
         ];
         let states: Vec<Event> = visit
             .into_iter()
-            .filter_map(|(change, after, shot)| builder.update(&update(change, after, shot)))
+            .filter_map(|(change, after, shot)| builder.update(&update(change, after, shot), None))
             .map(|(event, _)| event)
             .collect();
         let told: Vec<(u32, &str)> = states.iter().map(|event| (event.seq, event.state.as_str())).collect();
@@ -196,7 +283,7 @@ mod tests {
 
     #[test]
     fn an_event_says_how_long_the_object_stayed_and_which_lines_it_crossed() {
-        let (event, _) = builder().update(&update(TrackChange::Started, 1, true)).expect("a start");
+        let (event, _) = builder().update(&update(TrackChange::Started, 1, true), None).expect("a start");
         let expected = json!({
             "dwell_s": 1.0,
             "zones_dwell_s": {"porch": 1.5},
@@ -207,12 +294,69 @@ mod tests {
 
     #[test]
     fn what_was_never_started_is_no_event() {
-        assert!(builder().update(&update(TrackChange::Ended, 1, false)).is_none());
+        assert!(builder().update(&update(TrackChange::Ended, 1, false), None).is_none());
+    }
+
+    #[test]
+    fn s1_21_who_it_is_updates_the_open_event_and_stays_until_its_end() {
+        let mut builder = builder();
+        let said = |status, reason: Option<&str>, name: Option<&str>| Recognition {
+            status,
+            reason: reason.map(ToOwned::to_owned),
+            matches: name
+                .map(|name| {
+                    vec![crate::model::Match {
+                        id: "1".into(),
+                        name: name.into(),
+                        entity_type: "person".into(),
+                        is_vip: false,
+                        confidence: 0.7,
+                    }]
+                })
+                .unwrap_or_default(),
+        };
+        let doubt = said(RecognitionStatus::Undecided, Some("too_small"), None);
+        let start = update(TrackChange::Started, 1, true);
+        let (event, _) = builder.update(&start, Some(&doubt)).expect("a start");
+        assert_eq!(event.recognition.as_ref().and_then(|r| r.reason.as_deref()), Some("too_small"));
+        assert_eq!(event.enriched_description, None);
+        let known = said(RecognitionStatus::Known, None, Some("John"));
+        let news = VisitorNews {
+            camera: Arc::clone(&start.camera),
+            track: start.track.id,
+            change: VisitorChange::Recognized,
+            recognition: known.clone(),
+            person: None,
+            again: false,
+            face: (0.9, [0.0; 4]),
+            shot: None,
+            first_seen: start.at,
+            at: start.at.after(Duration::from_secs(1)),
+        };
+        let told = builder.tell(&Finding::Visitor(news));
+        let (event, _) = told.last().expect("an update");
+        assert_eq!((event.seq, event.state), (2, EventState::Update));
+        assert_eq!(event.enriched_description.as_deref(), Some("John arrived at Front Door"));
+        let ended = Finding::Track(update(TrackChange::Ended, 5, false), Some(known.clone()));
+        let (end, _) = builder.tell(&ended).pop().expect("an end");
+        assert_eq!((end.seq, end.recognition), (3, Some(known)));
+    }
+
+    #[test]
+    fn s1_20_an_event_says_how_unusual_it_is_if_somebody_counts() {
+        let start = update(TrackChange::Started, 1, true);
+        assert_eq!(builder().update(&start, None).expect("a start").0.anomaly, None);
+        let habits = Habits::new(jiff::tz::TimeZone::UTC, Vec::new());
+        let mut counting = EventBuilder::new(&Config::parse("").expect("the defaults"), Some(habits));
+        let anomaly = counting.update(&start, None).expect("a start").0.anomaly.expect("judged");
+        assert!(anomaly.reason.starts_with("too early to tell"), "{anomaly:?}");
+        let (end, _) = counting.update(&update(TrackChange::Ended, 5, false), None).expect("an end");
+        assert_eq!(end.anomaly, Some(anomaly), "said at the start, and kept");
     }
 
     #[test]
     fn an_interrupted_event_ends_when_it_was_last_heard_of() {
-        let (event, _) = builder().update(&update(TrackChange::Started, 1, true)).expect("a start");
+        let (event, _) = builder().update(&update(TrackChange::Started, 1, true), None).expect("a start");
         let end = close_interrupted(event.clone());
         assert_eq!((end.seq, end.state, end.end_time), (2, EventState::End, Some(event.occurred_at)));
         assert_eq!(end.data["reason"], "interrupted");

@@ -4,5 +4,8 @@
 
 mod builder;
 mod describe;
+mod faces;
+mod habits;
 
-pub use builder::{EventBuilder, close_interrupted};
+pub use builder::{EventBuilder, Told, close_interrupted};
+pub use habits::Habits;

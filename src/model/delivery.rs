@@ -52,6 +52,8 @@ pub struct NewEvent {
     pub key: Option<String>,
     /// What it set off: committed with it, or not at all when the state is known already.
     pub alerts: Vec<NewAlert>,
+    /// The event that this one shows to be wrong: what has not been sent of it yet, and of the alerts it set off, is not sent any more.
+    pub retracts: Option<EventId>,
 }
 
 /// An event that a rule made of another one, with its messages.

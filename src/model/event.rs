@@ -102,6 +102,13 @@ impl Event {
         trigger["id"].as_str()?.parse().ok()
     }
 
+    /// The event that this one shows to be wrong: a stranger's alert, when the visitor turns out to be somebody enrolled.
+    #[must_use]
+    pub fn corrects(&self) -> Option<EventId> {
+        let corrected = self.data.get("corrects").filter(|_| self.kind == EventType::FACE_RECOGNIZED)?;
+        corrected.as_str()?.parse().ok()
+    }
+
     /// Whose picture this event shows: an alert shows that of the event that set it off.
     #[must_use]
     pub fn pictured_as(&self) -> EventId {

@@ -20,6 +20,14 @@ macro_rules! types {
 types! {
     /// A person, vehicle or animal that moves was seen.
     OBJECT_DETECTED = "object.detected";
+    /// A face was found.
+    FACE_DETECTED = "face.detected";
+    /// A face is that of somebody enrolled.
+    FACE_RECOGNIZED = "face.recognized";
+    /// A face is that of nobody enrolled.
+    STRANGER_ALERT = "stranger.alert";
+    /// Somebody enrolled was seen by a camera for the first time in a while.
+    ATTENDANCE_RECORDED = "attendance.recorded";
     /// A rule fired.
     ALERT_TRIGGERED = "alert.triggered";
     /// A monitoring system says that something is wrong with the machinery.

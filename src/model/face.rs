@@ -86,6 +86,17 @@ impl Embedding {
         Some(Self(values.into()))
     }
 
+    /// What several looks at one face have in common, each with its weight. `None`: there are none, or nothing is common.
+    #[must_use]
+    pub fn mean<'e>(faces: impl IntoIterator<Item = (&'e Self, f32)>) -> Option<Self> {
+        let mut sum = Vec::new();
+        for (face, weight) in faces {
+            sum.resize(face.0.len(), 0.0);
+            sum.iter_mut().zip(&*face.0).for_each(|(sum, value)| *sum += weight * value);
+        }
+        Self::new(sum)
+    }
+
     /// Cosine of the angle between two faces, -1..1; 0 for embeddings of different networks' sizes.
     #[must_use]
     pub fn similarity(&self, other: &Self) -> f32 {

@@ -122,6 +122,10 @@ sortable_id!(
     TrackId
 );
 sortable_id!(
+    /// Somebody whose face is kept.
+    PersonId
+);
+sortable_id!(
     /// One message to one webhook, through all its attempts.
     DeliveryId
 );

@@ -15,8 +15,10 @@ mod event_type;
 mod face;
 mod frame;
 mod geometry;
+pub mod habit;
 mod ids;
 mod label;
+mod person;
 mod picture_links;
 mod time;
 mod track;
@@ -35,10 +37,14 @@ pub use event_type::EventType;
 pub use face::{Embedding, Face, FaceFlaw, FaceLook, FaceQuality};
 pub use frame::{Codec, Frame, FrameError, Packet};
 pub use geometry::{Line, Polygon, Rect};
-pub use ids::{CameraSlug, DeliveryId, EventId, SlugError, TrackId, WebhookId};
+pub use habit::Habit;
+pub use ids::{CameraSlug, DeliveryId, EventId, PersonId, SlugError, TrackId, WebhookId};
 pub use label::{Label, home_label};
+pub use person::{
+    Acquaintance, EnrolledFace, KnownFace, Person, PersonName, Sighting, VisitorChange, VisitorNews,
+};
 pub use picture_links::{LinkError, PictureLinks};
 pub use time::{Captured, UtcMillis, WallClock};
 pub use track::{
-    BestShot, Crossing, Direction, Dwell, DwellMark, Shot, TrackChange, TrackSnapshot, TrackUpdate,
+    BestShot, Crossing, Direction, Dwell, DwellMark, Finding, Shot, TrackChange, TrackSnapshot, TrackUpdate,
 };

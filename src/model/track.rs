@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Camera, CameraSlug, Captured, Frame, Label, Rect, TrackId, UtcMillis, Zones};
+use super::{
+    Camera, CameraSlug, Captured, Frame, Label, Recognition, Rect, TrackId, UtcMillis, VisitorNews, Zones,
+};
 
 /// A candidate for the picture of an event: box and picture are of the same frame.
 #[derive(Debug, Clone)]
@@ -163,4 +165,13 @@ pub struct TrackUpdate<P> {
     pub shot: Option<P>,
     /// When this was found out.
     pub at: Captured,
+}
+
+/// recognise -> events.
+#[derive(Debug, Clone)]
+pub enum Finding {
+    /// News of a tracked object, and who it is as far as anybody has looked.
+    Track(TrackUpdate<BestShot>, Option<Recognition>),
+    /// News of a face.
+    Visitor(VisitorNews),
 }

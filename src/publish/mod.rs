@@ -55,9 +55,10 @@ impl Publisher {
         self.commit(self.plan(event, picture)).await
     }
 
-    /// The same for threads.
+    /// The same for the thread that tells what the cameras saw, which may take back what it has told.
     pub fn publish_blocking(&self, event: Event, picture: Option<Picture>) -> Result<Receipt, StoreError> {
-        let receipt = self.0.store.commit_blocking(self.plan(event, picture))?;
+        let retracts = event.corrects();
+        let receipt = self.0.store.commit_blocking(NewEvent { retracts, ..self.plan(event, picture) })?;
         self.announce(&receipt);
         Ok(receipt)
     }
@@ -81,7 +82,8 @@ impl Publisher {
     pub async fn rehearse(&self, rule: &RuleConfig, config: &Config) -> Result<Receipt, StoreError> {
         let event = rehearsal(rule, &config.cameras, UtcMillis::now());
         let deliveries = self.rules().rehearse(rule);
-        self.commit(NewEvent { event, deliveries, picture: None, key: None, alerts: Vec::new() }).await
+        let (alerts, picture, key, retracts) = (Vec::new(), None, None, None);
+        self.commit(NewEvent { event, deliveries, picture, key, alerts, retracts }).await
     }
 
     /// The rules know again what they told: the newest [`REMEMBERED`] alerts.
@@ -125,7 +127,7 @@ impl Publisher {
             deliveries.retain(other);
             alerts.iter_mut().for_each(|alert| alert.deliveries.retain(other));
         }
-        NewEvent { event, deliveries, picture, key: None, alerts }
+        NewEvent { event, deliveries, picture, key: None, alerts, retracts: None }
     }
 
     async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {

@@ -73,13 +73,13 @@ pub(super) enum Done {
 pub(super) fn prepare(command: Command, connection: &Connection, pictures: &mut Pictures) -> Job {
     match command {
         Command::Commit { new, reply } => {
-            let prepare = |NewEvent { event, deliveries, picture, key, alerts }| {
+            let prepare = |NewEvent { event, deliveries, picture, key, alerts, retracts }| {
                 // When this cannot be read the picture is written once more, over itself.
                 let known = commit::is_known(connection, event.id, event.seq).unwrap_or(false);
                 let wanted = picture.filter(|_| event.thumbnail.is_some() && !known);
                 let picture = wanted
                     .and_then(|picture| pictures.write(event.id, event.seq, event.occurred_at, &picture));
-                PreparedEvent { event, deliveries, picture, key, alerts }
+                PreparedEvent { event, deliveries, picture, key, alerts, retracts }
             };
             Job::Commit(new.into_iter().map(prepare).collect(), reply)
         }

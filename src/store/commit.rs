@@ -29,6 +29,7 @@ pub(super) struct PreparedEvent {
     pub(super) picture: Option<Written>,
     pub(super) key: Option<String>,
     pub(super) alerts: Vec<NewAlert>,
+    pub(super) retracts: Option<EventId>,
 }
 
 /// A receipt, and what is left to do once the transaction is committed.
@@ -121,6 +122,9 @@ pub(super) fn insert(
         let event = completed(&alert.event, picture.as_ref(), now);
         queued.append(write(connection, &event, None, &alert.deliveries, room, signals, now)?);
         alerts.push(event);
+    }
+    if let Some(wrong) = new.retracts {
+        queued.robbed.extend(queue::retract(connection, wrong, room, signals)?);
     }
 
     let (superseded, obsolete) = match obsolete {

@@ -20,7 +20,9 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0005_reported_events.sql")),
     M::up(include_str!("migrations/0006_rules.sql")),
     M::up(include_str!("migrations/0009_pictures_and_streams.sql")),
-    M::up(include_str!("migrations/0010_wall_clock.sql")),
+    M::up(include_str!("migrations/0010_people.sql")),
+    M::up(include_str!("migrations/0011_habits.sql")),
+    M::up(include_str!("migrations/0012_wall_clock.sql")),
 ];
 
 /// Name of the database in the data folder.

@@ -1,7 +1,7 @@
 //! What must survive: events with their pictures, and the outbox of messages with what became of each.
 //!
-//! One thread, `store`, owns the one connection that writes ([`writer`]); only the API's tokens, which people also make from the
-//! command line, are written beside it ([`Tokens`]). Others send it commands over a bounded channel that
+//! One thread, `store`, owns the one connection that writes ([`writer`]); only tokens and people, which are also made from the
+//! command line, and counts are written beside it ([`Tokens`], [`People`], [`HabitBook`]). Others send it commands over a bounded channel that
 //! blocks when it is full, and are answered after the commit. Whatever is queued is committed together, because on an SD card
 //! the price of a commit is its fsync, not its rows. Readers have connections of their own ([`Reader`], and the queue inside
 //! [`StoreHandle`]), so a slow card delays nobody who only looks.
@@ -24,8 +24,10 @@ mod command;
 mod commit;
 mod database;
 mod error;
+mod habits;
 mod handle;
 mod outbox;
+mod people;
 mod pictures;
 mod prune;
 mod queue;
@@ -44,8 +46,10 @@ mod tests;
 
 pub use commit::Receipt;
 pub use error::StoreError;
+pub use habits::HabitBook;
 pub use handle::{Store, StoreHandle, StoreThread};
 pub use outbox::{DeadLetterFilter, DeliveryFilter};
+pub use people::{FaceRecord, NewPerson, People};
 pub use queue::{Finished, Outcome};
 pub use reader::{EventFilter, Page, PictureFile, Reader};
 pub use rules::StoredRule;

@@ -1,5 +1,7 @@
 //! Carries out what `retention` decides, one short transaction at a time, so that commits never wait long.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::commit;
@@ -19,6 +21,7 @@ pub(super) struct Walk {
     after: Option<EventId>,
     events_removed: usize,
     pictures_removed: usize,
+    strangers_removed: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,7 @@ enum Stage {
     Superseded,
     Events,
     Pictures,
+    Strangers,
     FreePages,
     Done,
 }
@@ -67,6 +71,11 @@ impl Walk {
                 self.pictures_removed += cut.remove.len();
                 self.apply(connection, pictures, &piece, &cut, sql)
             }
+            Stage::Strangers => {
+                self.strangers_removed += forget_strangers(connection, limits.strangers_keep, now)?;
+                self.next_stage();
+                Ok(Step::default())
+            }
             Stage::FreePages => {
                 if !give_back(connection)? {
                     self.next_stage();
@@ -74,9 +83,10 @@ impl Walk {
                 Ok(Step::default())
             }
             Stage::Done => {
-                if self.events_removed + self.pictures_removed > 0 {
-                    let (events, pictures) = (self.events_removed, self.pictures_removed);
-                    tracing::info!(events, pictures, "old events and pictures removed");
+                let (events, pictures, strangers) =
+                    (self.events_removed, self.pictures_removed, self.strangers_removed);
+                if events + pictures + strangers > 0 {
+                    tracing::info!(events, pictures, strangers, "what is old was removed");
                 }
                 *self = Self::default();
                 Ok(Step { done: true, picture_bytes: 0 })
@@ -134,10 +144,22 @@ impl Walk {
         self.stage = match self.stage {
             Stage::Superseded => Stage::Events,
             Stage::Events => Stage::Pictures,
-            Stage::Pictures => Stage::FreePages,
+            Stage::Pictures => Stage::Strangers,
+            Stage::Strangers => Stage::FreePages,
             Stage::FreePages | Stage::Done => Stage::Done,
         };
     }
+}
+
+/// Those who were not seen for that long, with their faces.
+pub(super) fn forget_strangers(
+    connection: &Connection,
+    keep: Duration,
+    now: UtcMillis,
+) -> rusqlite::Result<usize> {
+    let before = now.0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+    let sql = "DELETE FROM person WHERE number IS NOT NULL AND coalesce(last_seen_at, created_at) < ?1";
+    connection.prepare_cached(sql)?.execute([before])
 }
 
 /// Bytes of pages that hold something.
@@ -167,7 +189,7 @@ fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn oldest(connection: &Connection, after: Option<EventId>) -> rusqlite::Result<Vec<OldEvent>> {
-    let sql = "SELECT id, recorded_at, coalesce(picture_bytes, 0), \
+    let sql = "SELECT id, recorded_at, coalesce(picture_bytes, 0), label IS 'face', \
                    EXISTS (SELECT 1 FROM delivery d WHERE d.event_id = event.id AND d.next_at IS NOT NULL) \
                FROM event WHERE id > ?1 ORDER BY id LIMIT ?2";
     let after = after.map_or([0; 16], |id| id.uuid().into_bytes());
@@ -177,7 +199,8 @@ fn oldest(connection: &Connection, after: Option<EventId>) -> rusqlite::Result<V
             id: rows::id(row, 0)?,
             recorded_at: UtcMillis(row.get(1)?),
             picture_bytes: row.get(2)?,
-            live: row.get(3)?,
+            face: row.get(3)?,
+            live: row.get(4)?,
         })
     })?;
     rows.collect()

@@ -11,7 +11,8 @@ use super::rows;
 use super::signals::Signals;
 use crate::config;
 use crate::model::{
-    Attempt, DeadLetter, DeliveryId, DeliveryStatus, Event, GiveUp, PlannedDelivery, UtcMillis, WebhookId,
+    Attempt, DeadLetter, DeliveryId, DeliveryStatus, Event, EventId, GiveUp, PlannedDelivery, UtcMillis,
+    WebhookId,
 };
 
 /// What follows from a request.
@@ -85,7 +86,7 @@ impl Room {
 pub(super) struct Queued {
     /// To whom messages were queued.
     pub(super) webhooks: Vec<WebhookId>,
-    /// Whose oldest messages made room.
+    /// Whose messages are not sent any more: the oldest that made room, and what was retracted.
     pub(super) robbed: Vec<WebhookId>,
     /// Messages given up because the queue was full.
     pub(super) dropped: u64,
@@ -192,6 +193,34 @@ pub(super) fn move_waiting(connection: &Connection, by_ms: i64) -> rusqlite::Res
     let sql = "UPDATE delivery SET next_at = next_at + ?1, hold_until = hold_until + ?1, clock_set_ms = clock_set_ms + ?1 \
                WHERE next_at IS NOT NULL";
     connection.execute(sql, [by_ms])
+}
+
+/// What is not sent yet of an event that turned out to be wrong, and of the alerts it set off, is not sent any more. What is on its way
+/// is left alone. Returns whose messages those were.
+pub(super) fn retract(
+    connection: &Connection,
+    wrong: EventId,
+    room: &mut Room,
+    signals: &Signals,
+) -> rusqlite::Result<Vec<WebhookId>> {
+    let sql = "SELECT id, webhook, bytes FROM delivery WHERE next_at IS NOT NULL AND event_id IN ( \
+                   SELECT ?1 UNION ALL SELECT e.id FROM event e JOIN event_state t ON t.event_id = e.id AND t.seq = e.seq \
+                   WHERE e.type = 'alert.triggered' AND e.id >= substr(?1, 1, 6) \
+                     AND json_extract(t.body, '$.data.event.id') = ?2)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let row =
+        |row: &rusqlite::Row<'_>| Ok((rows::id(row, 0)?, row.get::<_, String>(1)?, row.get::<_, u64>(2)?));
+    let found = statement.query_map(params![wrong.uuid().into_bytes(), wrong.to_string()], row)?;
+    let found: Vec<(DeliveryId, String, u64)> = found.collect::<rusqlite::Result<_>>()?;
+    let mut webhooks = Vec::new();
+    for (id, webhook, bytes) in found.into_iter().filter(|(id, ..)| !signals.is_leased(*id)) {
+        let sql = "UPDATE delivery SET status = 'failed', next_at = NULL, error_code = 'retracted', \
+                       last_error = 'it turned out otherwise before it was sent' WHERE id = ?1";
+        connection.prepare_cached(sql)?.execute([id.uuid().into_bytes()])?;
+        room.left(1, bytes);
+        webhooks.extend(WebhookId::parse(&webhook).ok());
+    }
+    Ok(webhooks)
 }
 
 /// Writes down what became of a message. Does nothing if it was over already.

@@ -173,6 +173,14 @@ impl Reader {
         }
     }
 
+    /// The picture that an event shows. `None`: it has none, or it made room for newer ones.
+    pub fn picture_of(&self, event: &Event) -> Result<Option<Vec<u8>>, StoreError> {
+        match &event.thumbnail {
+            Some(thumbnail) => self.picture_content(event.pictured_as(), &thumbnail.sha256),
+            None => Ok(None),
+        }
+    }
+
     pub(super) fn mark_damaged(&self) {
         database::mark(&self.data_dir.join(database::FILE_NAME));
     }

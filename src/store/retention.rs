@@ -13,6 +13,8 @@ pub(super) struct OldEvent {
     /// A message about it is still to be sent.
     pub(super) live: bool,
     pub(super) picture_bytes: u64,
+    /// The picture is of a face.
+    pub(super) face: bool,
 }
 
 /// What to do about a piece of the list.
@@ -31,18 +33,20 @@ pub(super) fn events(piece: &[OldEvent], limits: &config::Store, used_bytes: u64
     Cut { remove, go_on: piece.last().is_some_and(goes) }
 }
 
-/// Pictures go by age, and by size while there are `total_bytes` of them.
+/// Pictures go by age, those of faces earlier if that is wanted, and by size while there are `total_bytes` of them.
 pub(super) fn pictures(piece: &[OldEvent], limits: &config::Store, total_bytes: u64, now: UtcMillis) -> Cut {
+    let shortest = limits.pictures_keep.min(limits.face_pictures_keep);
     let mut left = total_bytes;
     let mut remove = Vec::new();
     for event in piece {
-        let goes = left > limits.max_pictures_bytes || is_older(event, limits.pictures_keep, now);
+        let keep = if event.face { shortest } else { limits.pictures_keep };
+        let goes = left > limits.max_pictures_bytes || is_older(event, keep, now);
         if goes && event.picture_bytes > 0 {
             left = left.saturating_sub(event.picture_bytes);
             remove.push(event.id);
         }
     }
-    let old_to_the_end = piece.last().is_some_and(|event| is_older(event, limits.pictures_keep, now));
+    let old_to_the_end = piece.last().is_some_and(|event| is_older(event, shortest, now));
     let go_on = !piece.is_empty() && (left > limits.max_pictures_bytes || old_to_the_end);
     Cut { remove, go_on }
 }
@@ -71,6 +75,8 @@ mod tests {
             keep: 30 * DAY,
             max_database_bytes: 1000,
             pictures_keep: 14 * DAY,
+            face_pictures_keep: 7 * DAY,
+            strangers_keep: 30 * DAY,
             max_pictures_bytes: 100,
             min_free_bytes: 0,
             durability: config::Durability::Strict,
@@ -84,7 +90,7 @@ mod tests {
 
     fn event(days_old: u32, live: bool) -> OldEvent {
         let recorded_at = UtcMillis(NOW.0 - i64::from(days_old) * 86_400_000);
-        OldEvent { id: EventId::new(recorded_at), recorded_at, live, picture_bytes: 60 }
+        OldEvent { id: EventId::new(recorded_at), recorded_at, live, picture_bytes: 60, face: false }
     }
 
     #[test]
@@ -113,9 +119,21 @@ mod tests {
 
     #[test]
     fn pictures_go_by_age() {
-        let piece = [event(20, false), event(13, false)];
+        let piece = [event(20, false), event(13, false), event(5, false)];
         let cut = pictures(&piece, &limits(), 60, NOW);
         assert_eq!(cut, Cut { remove: vec![piece[0].id], go_on: false });
+    }
+
+    #[test]
+    fn pictures_of_faces_go_earlier() {
+        let face = |days_old| OldEvent { face: true, ..event(days_old, false) };
+        let piece = [face(10), event(9, false), face(8), face(6)];
+        let cut = pictures(&piece, &limits(), 60, NOW);
+        assert_eq!(cut, Cut { remove: vec![piece[0].id, piece[2].id], go_on: false });
+        assert!(
+            pictures(&piece[..3], &limits(), 60, NOW).go_on,
+            "the next one may be a face of that age, too"
+        );
     }
 
     #[test]

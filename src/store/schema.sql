@@ -162,3 +162,48 @@ CREATE TABLE api_token (
   last_used_at INTEGER,
   expires_at   INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- Whose faces are kept. Whoever is deleted is forgotten with all faces; events that named them stay as they were sent.
+CREATE TABLE person (
+  id           BLOB    PRIMARY KEY NOT NULL,
+  name         TEXT,              -- null: a stranger, who is called unknown-<number>
+  number       INTEGER UNIQUE,    -- null: enrolled
+  department   TEXT,
+  is_vip       INTEGER NOT NULL DEFAULT 0,
+  entity_type  TEXT    NOT NULL,  -- person, or the installer's own word
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,  -- of the person or of its faces
+  last_seen_at INTEGER,           -- strangers are forgotten some time after that
+  CHECK ((name IS NULL) = (number IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- What they look like, and who was taken for them and is somebody else. The picture is kept so that another network can look at it.
+CREATE TABLE person_face (
+  id           INTEGER PRIMARY KEY NOT NULL,
+  person_id    BLOB    NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+  source       TEXT    NOT NULL,  -- the name of the photo, or event:<id>
+  picture      BLOB    NOT NULL,  -- JPEG of the face and a little around it
+  eye_distance REAL    NOT NULL,  -- pixels
+  sharpness    REAL    NOT NULL,
+  embedder     TEXT    NOT NULL,  -- the model that made ...
+  embedding    BLOB    NOT NULL,  -- ... these 32-bit floats, little endian
+  refutes      INTEGER NOT NULL,  -- 1: somebody said that this is not the person
+  created_at   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX person_face_person ON person_face (person_id);
+
+-- The last number that a stranger got: a number is never used for somebody else.
+CREATE TABLE stranger_number (
+  id   INTEGER PRIMARY KEY NOT NULL CHECK (id = 1),
+  last INTEGER NOT NULL
+) STRICT;
+
+-- What cameras usually see: how often something of a kind was there in an hour of the week. What is newer counts for more.
+CREATE TABLE habit (
+  camera TEXT    NOT NULL,    -- slug
+  label  TEXT    NOT NULL,    -- home class
+  hour   INTEGER NOT NULL,    -- from Monday, 00:00, by the clock on the wall
+  weight REAL    NOT NULL,    -- sum of 2^(time in half-lives since 2020) of each that was seen
+  since  INTEGER NOT NULL,    -- of the first
+  PRIMARY KEY (camera, label, hour)
+) STRICT, WITHOUT ROWID;

@@ -110,7 +110,7 @@ fn planned(webhook: &str, rule: &str) -> PlannedDelivery {
 
 fn new(event: &Event, picture: Option<&[u8]>, deliveries: Vec<PlannedDelivery>) -> NewEvent {
     let picture = picture.map(|jpeg| Picture { jpeg: jpeg.into() });
-    NewEvent { event: event.clone(), deliveries, picture, alerts: vec![], key: None }
+    NewEvent { event: event.clone(), deliveries, picture, alerts: vec![], key: None, retracts: None }
 }
 
 fn due(store: &Opened, webhook: &str) -> Vec<crate::model::DueDelivery> {

@@ -17,7 +17,14 @@ fn command(description: String) -> (Command, oneshot::Receiver<Vec<Receipt>>) {
     }))
     .expect("an event");
     let (reply, answer) = oneshot::channel();
-    let new = vec![NewEvent { event, deliveries: vec![], picture: None, key: None, alerts: vec![] }];
+    let new = vec![NewEvent {
+        event,
+        deliveries: vec![],
+        picture: None,
+        key: None,
+        alerts: vec![],
+        retracts: None,
+    }];
     (Command::Commit { new, reply }, answer)
 }
 
@@ -105,6 +112,7 @@ fn a_picture_that_a_waiting_message_shows_stays_until_that_is_over() {
             picture,
             key: None,
             alerts: vec![],
+            retracts: None,
         };
         let (reply, answer) = oneshot::channel();
         writer.commit(vec![Command::Commit { new: vec![new], reply }]).expect("committed");

@@ -230,6 +230,12 @@ impl Object {
         self.hits >= settings.birth_hits && self.evidence() >= EVIDENCE
     }
 
+    /// Whether it is somebody whose face is worth a look: a person that was seen just now and moves at least a little, so no poster.
+    pub(super) fn is_somebody(&self, settings: &config::Track, at: Instant) -> bool {
+        let alive = self.is_told() || (self.is_born(settings) && self.with_motion >= MOVED_HITS);
+        alive && self.label() == Some(Label::Person) && self.last_seen.at == at
+    }
+
     /// Whether one look at least was believable.
     pub(super) fn is_believed(&self, min_score: f32) -> bool {
         self.top_score >= min_score

@@ -9,7 +9,8 @@ use super::object::{Object, in_motion};
 use super::visit::Places;
 use crate::config;
 use crate::model::{
-    Camera, Captured, Detection, DwellMark, Examination, Focus, Label, Rect, Shot, TrackChange, TrackUpdate,
+    Camera, Captured, Detection, DwellMark, Examination, Focus, Label, Rect, Shot, TrackChange, TrackId,
+    TrackUpdate,
 };
 
 /// Frames at the start that are looked at as a whole, so that what is there already is known to be at rest.
@@ -109,6 +110,13 @@ impl Tracker {
             );
         }
         self.bury(captured).into_iter().chain(self.tell(captured)).collect()
+    }
+
+    /// The people that were found in the frame taken at `at`, and where.
+    #[must_use]
+    pub fn people(&self, at: Instant) -> Vec<(TrackId, Rect)> {
+        let somebody = self.objects.iter().filter(|object| object.is_somebody(&self.settings, at));
+        somebody.map(|object| (object.id, object.rect.clamped())).collect()
     }
 
     /// Ends everything: the camera is gone or the agent stops.

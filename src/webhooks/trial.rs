@@ -26,6 +26,7 @@ impl Manager {
             picture: None,
             key: None,
             alerts: Vec::new(),
+            retracts: None,
         };
         let event = self.0.store.commit(new).await?.event;
         let delivery = message(&event, webhook.id.clone());

@@ -15,6 +15,7 @@ mod lists;
 mod live;
 mod openapi;
 mod page;
+mod people;
 mod pictures;
 mod receiver;
 mod receivers;

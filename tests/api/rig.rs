@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use porchlight::api::{self, Access, ApiError, ApiState, Services};
-use porchlight::app::inspector_verifier;
+use porchlight::app::{face_seer, inspector_verifier};
 use porchlight::config::Config;
 use porchlight::delivery::{Health, Registry};
 use porchlight::live::Live;
@@ -13,7 +13,7 @@ use porchlight::model::{
 };
 use porchlight::pixels::{RgbImage, encode_rgb};
 use porchlight::publish::Publisher;
-use porchlight::store::{Reader, Store, StoreError, StoreHandle, Tokens, picture_key};
+use porchlight::store::{People, Reader, Store, StoreError, StoreHandle, Tokens, picture_key};
 use porchlight::telemetry::Telemetry;
 use porchlight::webhooks::Manager;
 use reqwest::header::HeaderMap;
@@ -109,6 +109,8 @@ async fn serve_api(api: &str, more: &str) -> Served {
         webhooks: webhooks.clone(),
         health: Health::new(registry.clone()),
         store: store.clone(),
+        people: People::open(folder.path()).expect("the same folder"),
+        faces: face_seer(config.clone()),
     };
     let state = ApiState::new(&config, reader.clone(), Arc::clone(&telemetry), verifier, services);
     let listener = api::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
@@ -172,6 +174,7 @@ impl Served {
             picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
             alerts: vec![],
             key: None,
+            retracts: None,
         };
         self.store.commit(new).await.expect("committed");
     }

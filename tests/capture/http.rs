@@ -155,17 +155,16 @@ fn each_http_fault_has_its_class_and_heals_by_itself() {
         ] {
             sim.tell(&format!("fault {fault}"));
             let began = Instant::now();
-            loop {
-                match running.state() {
-                    CameraState::Offline { reason: seen, .. } if seen == reason => break,
+            let heard = || match running.state() {
+                CameraState::Offline { reason: seen, .. } => {
                     // A snapshot that stalls has not answered at all.
-                    CameraState::Offline { reason: Offline::Unreachable, .. }
-                        if path == "/snapshot" && reason == Offline::Stalled =>
-                    {
-                        break;
-                    }
-                    state => assert!(began.elapsed() < Duration::from_secs(15), "{path} {fault}: {state:?}"),
+                    let silent = path == "/snapshot" && reason == Offline::Stalled;
+                    seen == reason || (silent && seen == Offline::Unreachable)
                 }
+                CameraState::Starting | CameraState::Online | CameraState::Ended => false,
+            };
+            while !heard() {
+                assert!(began.elapsed() < Duration::from_secs(15), "{path} {fault}: {:?}", running.state());
                 std::thread::sleep(Duration::from_millis(10));
             }
             sim.tell("clear");

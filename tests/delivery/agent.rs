@@ -156,6 +156,7 @@ pub(crate) fn new(event: &Event, webhooks: &[&str], jpeg: Option<&[u8]>) -> NewE
         picture: jpeg.map(|jpeg| Picture { jpeg: jpeg.into() }),
         alerts: vec![],
         key: None,
+        retracts: None,
     }
 }
 

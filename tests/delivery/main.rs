@@ -28,6 +28,7 @@ mod signatures;
 mod steering;
 mod tls;
 mod tls_server;
+mod visitors;
 mod whole_agent;
 
 #[path = "../common/mod.rs"]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use porchlight::api::{self, Access, ApiError, ApiState, Services};
-use porchlight::app::inspector_verifier;
+use porchlight::app::{face_seer, inspector_verifier};
 use porchlight::config::Config;
 use porchlight::delivery::Health;
 use porchlight::live::Live;
@@ -14,7 +14,7 @@ use porchlight::model::{
     DeliveryStatus, Event, EventState, EventType, Match, Recognition, RecognitionStatus, UtcMillis,
 };
 use porchlight::publish::Publisher;
-use porchlight::store::{EventFilter, Tokens};
+use porchlight::store::{EventFilter, People, Tokens};
 use porchlight::webhooks::Manager;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -55,6 +55,8 @@ impl Ruled {
             webhooks: webhooks.clone(),
             health: Health::new(agent.registry.clone()),
             store: agent.store.clone(),
+            people: People::open(folder).unwrap(),
+            faces: face_seer(config.clone()),
         };
         let (reader, telemetry) = (agent.reader.clone(), Arc::clone(&agent.telemetry));
         let state = ApiState::new(&config, reader, telemetry, inspector_verifier(&config), services);

@@ -1,10 +1,10 @@
 //! The store, the delivery and the API of an agent, without cameras.
 
 use porchlight::api::{self, Access, ApiState, Services};
-use porchlight::app::inspector_verifier;
+use porchlight::app::{face_seer, inspector_verifier};
 use porchlight::config::{Auth, Config};
 use porchlight::delivery::Health;
-use porchlight::store::Tokens;
+use porchlight::store::{People, Tokens};
 use porchlight::webhooks::Manager;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ impl Served {
             webhooks,
             health: Health::new(registry),
             store,
+            people: People::open(folder).unwrap(),
+            faces: face_seer(config.clone()),
         };
         let state = ApiState::new(config, reader, agent.telemetry.clone(), verifier, services);
         let listener = agent.block_on(api::bind("127.0.0.1:0".parse().unwrap())).unwrap();

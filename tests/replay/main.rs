@@ -6,6 +6,7 @@
 mod common;
 mod faces;
 mod idle;
+mod visitors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

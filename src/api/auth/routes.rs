@@ -35,6 +35,7 @@ pub(super) fn need(method: &Method, pattern: Option<&str>) -> Need {
         // Of everybody's messages at once.
         "/api/v1/webhooks/stats" | "/api/v1/webhooks/dead-letter/replay" => (usual, true),
         "/api/v1/webhooks/dead-letter" if !looks => (usual, true),
+        path if path.starts_with("/api/v1/people") => (usual, true),
         "/api/v1/tokens" | "/api/v1/tokens/{id}" => (Scope::Admin, true),
         "/api/v1/webhooks/{id}/secret" if looks => (Scope::Admin, false),
         "/api/v1/events" if !looks => (Scope::Ingest, false),
@@ -65,6 +66,8 @@ mod tests {
             (Method::GET, Some("/api/v1/webhooks/{id}/secret"), scope(Scope::Admin, false)),
             (Method::GET, Some("/api/v1/tokens"), scope(Scope::Admin, true)),
             (Method::DELETE, Some("/api/v1/tokens/{id}"), scope(Scope::Admin, true)),
+            (Method::GET, Some("/api/v1/people"), scope(Scope::Read, true)),
+            (Method::DELETE, Some("/api/v1/people/{id}"), scope(Scope::Manage, true)),
             (Method::GET, Some("/metrics"), scope(Scope::Read, true)),
         ] {
             assert_eq!(need(&method, pattern), expected, "{method} {pattern:?}");
