@@ -164,6 +164,32 @@ fn check_for_programs_prints_one_object() {
 }
 
 #[test]
+fn check_looks_at_the_cameras_when_asked() {
+    let folder = folder();
+    let odd = folder.path().join("odd.mkv");
+    let arguments = "-i {in} -frames:v 3 -an -c:v libx265 -x265-params log-level=none -pix_fmt yuv422p {out}";
+    common::ffmpeg(arguments, &footage("bikes.mp4"), &odd);
+    let camera = |id: &str, source: &str| format!("[[camera]]\nid = \"{id}\"\nsource = \"{source}\"\n");
+    let text = camera("good", &footage("bikes.mp4").display().to_string())
+        + &camera("odd", "odd.mkv")
+        + &camera("gone", "rtsp://127.0.0.1:1/cam");
+    fs::write(folder.path().join("c.toml"), text).expect("room");
+    let plain = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert!(plain.status.success(), "it asks nobody: {}", stderr(&plain));
+    let said = porchlight(folder.path(), &["check", "--config", "c.toml", "--cameras"]);
+    assert_eq!(said.status.code(), Some(1));
+    let said = stderr(&said);
+    for part in [
+        "camera[2].source: the video uses chroma_format_idc 2",
+        "set it to H.264, progressive, 8 bit",
+        "camera[3].source: nobody listens at that address",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.lines().any(|line| line.contains("camera[1]") && !line.starts_with("warning")), "{said}");
+}
+
+#[test]
 fn check_finds_missing_models() {
     let folder = folder();
     fs::write(folder.path().join("c.toml"), "[models]\ndir = \"/nowhere\"\n").expect("written");

@@ -22,7 +22,7 @@ mod watch;
 mod watchdog;
 mod webhook;
 
-pub use check::problems;
+pub use check::{look_at_cameras, problems};
 pub use enrol::{Complaint, Enrolment, Refusal, face_seer};
 pub use faces::{ImageFaces, Verification, verify};
 pub use images::{ImageDetector, Options as ImageOptions, read_image};

@@ -247,6 +247,9 @@ pub(super) struct CheckArgs {
     /// Print `{"ok", "problems": [{"line","key","message"}]}`
     #[arg(long)]
     pub(super) json: bool,
+    /// Also look at each camera for some seconds: whether its pictures can be decoded, and what to set
+    #[arg(long)]
+    pub(super) cameras: bool,
 }
 
 #[derive(Debug, clap::Args)]
