@@ -194,4 +194,32 @@ mod tests {
             assert_eq!(SampleFormat::from_hvcc(&hvcc()[..end]), None, "{end}");
         }
     }
+
+    #[test]
+    fn damaged_heads_and_samples_do_no_harm_and_do_not_swell() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let mut head = if random.bool() { AVCC.to_vec() } else { hvcc() };
+            for _ in 0..random.usize(..4) {
+                let at = random.usize(..head.len());
+                head[at] = random.u8(..);
+            }
+            head.truncate(random.usize(head.len() / 2..=head.len()));
+            let sample: Vec<u8> = (0..random.usize(..60))
+                .map(|_| if random.bool() { random.u8(..4) } else { random.u8(..) })
+                .collect();
+            for format in
+                [SampleFormat::from_avcc(&head), SampleFormat::from_hvcc(&head)].into_iter().flatten()
+            {
+                read += 1;
+                let data = format.unwrap(sample.clone());
+                // At worst a start code of four bytes in the place of a length of one; in the head, of two.
+                assert!(data.len() <= 4 * sample.len() + 2 * head.len(), "{head:?} {sample:?}");
+                let _ = is_key(format.codec, &data);
+            }
+            let _ = (is_key(Codec::H264, &sample), is_key(Codec::H265, &sample));
+        }
+        assert!(read > 1000, "only {read} were read at all");
+    }
 }

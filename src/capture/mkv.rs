@@ -190,6 +190,9 @@ fn segment_end(head: &[u8]) -> Option<u64> {
 /// Value and length of an EBML variable-size integer.
 fn variable_int(bytes: &[u8]) -> Option<(u64, usize)> {
     let length = bytes.first()?.leading_zeros() as usize + 1;
+    if length > 8 {
+        return None;
+    }
     let (first, rest) = bytes.get(..length)?.split_first()?;
     let marker = 0x80u8 >> (length - 1);
     let value = rest.iter().fold(u64::from(first ^ marker), |value, byte| value << 8 | u64::from(*byte));
@@ -208,5 +211,21 @@ mod tests {
         assert_eq!(segment_end(&live), None);
         assert_eq!(segment_end(&head[..9]), None);
         assert_eq!(variable_int(&[0]), None);
+    }
+
+    #[test]
+    fn random_heads_do_no_harm() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let head = [0x1a, 0x45, 0xdf, 0xa3, 0x82, 7, 7, 0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0, 0, 0, 0, 0, 0];
+        for _ in 0..20_000 {
+            let mut head = head.to_vec();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(4..head.len());
+                head[at] = if random.bool() { 0 } else { random.u8(..) };
+            }
+            head.truncate(random.usize(..=head.len()));
+            let _ = segment_end(&head);
+        }
+        assert_eq!(variable_int(&[0; 12]), None);
     }
 }
