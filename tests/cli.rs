@@ -180,7 +180,7 @@ fn check_looks_at_the_cameras_when_asked() {
     assert_eq!(said.status.code(), Some(1));
     let said = stderr(&said);
     for part in [
-        "camera[2].source: the video uses chroma_format_idc 2",
+        "camera[2].source: the video uses general_profile_idc 4",
         "set it to H.264, progressive, 8 bit",
         "camera[3].source: nobody listens at that address",
     ] {

@@ -37,10 +37,10 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
         for (key, look) in looks {
             let of_key = |message: String| problem(&key, message);
             match look.join() {
-                Ok(Ok(Ok(seen))) if seen.decoded == 0 && seen.advice.is_empty() => {
-                    wrong.push(of_key(format!("none of {} pictures can be decoded", seen.pictures)));
+                Ok(Ok(Ok(seen))) if seen.decoded == 0 => {
+                    let none = || format!("none of {} pictures can be decoded", seen.pictures);
+                    wrong.push(of_key(seen.advice.first().cloned().unwrap_or_else(none)));
                 }
-                Ok(Ok(Ok(seen))) if seen.decoded == 0 => wrong.extend(seen.advice.into_iter().map(of_key)),
                 Ok(Ok(Ok(seen))) => odd.extend(seen.advice.into_iter().map(of_key)),
                 Ok(Ok(Err(failure))) => wrong.push(of_key(failure.detail)),
                 Ok(Err(error)) => wrong.push(of_key(format!("cannot look at it: {error}"))),
