@@ -72,6 +72,11 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	$(call step,5/5,Python: what the demo decides by)
 	$(PYTHON) -B -m unittest discover --start-directory tests/demo
 
+.PHONY: soak
+soak: ## broken cameras for SOAK_SECONDS (300): memory and descriptors must not grow
+	$(call step,1/1,broken cameras; a minute is as many attempts as an hour of the agent)
+	SOAK_SECONDS=$${SOAK_SECONDS:-300} cargo test --locked --test capture soak -- --ignored --nocapture
+
 .PHONY: rows
 rows: ## the webhook guides' requirements and the tests that prove them
 	@tests/rows/table

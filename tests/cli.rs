@@ -164,6 +164,32 @@ fn check_for_programs_prints_one_object() {
 }
 
 #[test]
+fn check_looks_at_the_cameras_when_asked() {
+    let folder = folder();
+    let odd = folder.path().join("odd.mkv");
+    let arguments = "-i {in} -frames:v 3 -an -c:v libx265 -x265-params log-level=none -pix_fmt yuv422p {out}";
+    common::ffmpeg(arguments, &footage("bikes.mp4"), &odd);
+    let camera = |id: &str, source: &str| format!("[[camera]]\nid = \"{id}\"\nsource = \"{source}\"\n");
+    let text = camera("good", &footage("bikes.mp4").display().to_string())
+        + &camera("odd", "odd.mkv")
+        + &camera("gone", "rtsp://127.0.0.1:1/cam");
+    fs::write(folder.path().join("c.toml"), text).expect("room");
+    let plain = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert!(plain.status.success(), "it asks nobody: {}", stderr(&plain));
+    let said = porchlight(folder.path(), &["check", "--config", "c.toml", "--cameras"]);
+    assert_eq!(said.status.code(), Some(1));
+    let said = stderr(&said);
+    for part in [
+        "camera[2].source: the video uses general_profile_idc 4",
+        "set it to H.264, progressive, 8 bit",
+        "camera[3].source: nobody listens at that address",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.lines().any(|line| line.contains("camera[1]") && !line.starts_with("warning")), "{said}");
+}
+
+#[test]
 fn check_finds_missing_models() {
     let folder = folder();
     fs::write(folder.path().join("c.toml"), "[models]\ndir = \"/nowhere\"\n").expect("written");
@@ -367,4 +393,49 @@ fn s4_21_a_received_signature_can_be_checked() {
         help.contains("whsec_") && help.contains("base64") && help.contains("exits with 0 or 1"),
         "{help}"
     );
+}
+
+#[test]
+fn probe_tells_what_a_camera_sends_and_what_to_set() {
+    let folder = folder();
+    let clip = folder.path().join("clip.mkv");
+    let arguments = "-i {in} -vf fps=20,scale=640:360 -an -c:v libx264 -preset fast -bf 0 -g 20 -sc_threshold 0 \
+                     -pix_fmt yuv420p {out}";
+    common::ffmpeg(arguments, &footage("bikes.mp4"), &clip);
+    let mount = format!("/cam={}", clip.display());
+    let sim = common::Sim::start(&["--mount", &mount, "--auth", "digest", "--user", "viewer:s3cret"]);
+    let probe = |url: &str, more: &[&str]| {
+        let arguments = [&["probe", url, "--seconds", "3", "--json"], more].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_porchlight"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("PASSWORD", "s3cret")
+            .output()
+            .expect("the program runs");
+        let said: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+        assert!(!format!("{output:?}").contains("s3cret"));
+        (output.status.code(), said)
+    };
+    let login = ["--username", "viewer", "--password-env", "PASSWORD", "--picture", "seen.jpg"];
+    let (code, said) = probe(&sim.url("/cam"), &login);
+    assert_eq!((code, &said["ok"], &said["codec"]), (Some(0), &true.into(), &"H.264".into()), "{said}");
+    assert_eq!((&said["width"], &said["height"]), (&640.into(), &360.into()));
+    let near = |key: &str, expected: f64| {
+        let value = said[key].as_f64().expect("a number");
+        assert!((value - expected).abs() < expected / 10.0, "{key}: {said}");
+    };
+    near("fps", 20.0);
+    near("key_frame_interval_s", 1.0);
+    let bytes = fs::metadata(&clip).expect("it is there").len() as f64;
+    assert!(
+        (said["kbit_per_s"].as_f64().expect("a number") / (bytes * 8e-3 / 10.0) - 1.0).abs() < 0.5,
+        "{said}"
+    );
+    assert!(said["advice"].to_string().contains("set it to 10"), "{said}");
+    assert!(fs::read(folder.path().join("seen.jpg")).expect("written").starts_with(&[0xff, 0xd8]));
+
+    let (code, said) = probe(&sim.url("/cam"), &[]);
+    assert_eq!((code, &said["ok"], &said["reason"]), (Some(1), &false.into(), &"auth".into()), "{said}");
+    let (code, said) = probe("rtsp://127.0.0.1:1/cam", &[]);
+    assert_eq!((code, &said["reason"]), (Some(1), &"refused".into()), "{said}");
 }

@@ -1,5 +1,8 @@
-//! The second half of `porchlight check`: what only the parts themselves can tell.
+//! The second half of `porchlight check`: what only the parts themselves can tell, and, if asked, the cameras.
 
+use std::time::Duration;
+
+use super::probe::probe;
 use crate::config::{Config, Problem};
 use crate::delivery::Webhooks;
 use crate::inference::{Library, Runtime};
@@ -7,7 +10,6 @@ use crate::inference::{Library, Runtime};
 /// What is wrong with what a valid configuration names: formats of webhooks, the model, ONNX Runtime (loaded for real).
 #[must_use]
 pub fn problems(config: &Config) -> Vec<Problem> {
-    let problem = |key: &str, message: String| Problem { line: None, key: key.to_owned(), message };
     let mut problems = Webhooks::compile(config).err().unwrap_or_default();
     match Library::find(&config.models) {
         Err(error) => problems.push(problem("models.dir", error.to_string())),
@@ -19,4 +21,36 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Watches all cameras for `length`, at the same time: what keeps one from working, and what would be better set otherwise.
+#[must_use]
+pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<Problem>) {
+    let (mut wrong, mut odd) = (Vec::new(), Vec::new());
+    std::thread::scope(|scope| {
+        let enabled = config.cameras.iter().enumerate().filter(|(_, camera)| camera.enabled);
+        let looks: Vec<_> = enabled
+            .map(|(index, camera)| {
+                (format!("camera[{}].source", index + 1), scope.spawn(move || probe(camera, length)))
+            })
+            .collect();
+        for (key, look) in looks {
+            let of_key = |message: String| problem(&key, message);
+            match look.join() {
+                Ok(Ok(Ok(seen))) if seen.decoded == 0 => {
+                    let none = || format!("none of {} pictures can be decoded", seen.pictures);
+                    wrong.push(of_key(seen.advice.first().cloned().unwrap_or_else(none)));
+                }
+                Ok(Ok(Ok(seen))) => odd.extend(seen.advice.into_iter().map(of_key)),
+                Ok(Ok(Err(failure))) => wrong.push(of_key(failure.detail)),
+                Ok(Err(error)) => wrong.push(of_key(format!("cannot look at it: {error}"))),
+                Err(_) => wrong.push(of_key("looking at it failed; please report this".to_owned())),
+            }
+        }
+    });
+    (wrong, odd)
+}
+
+fn problem(key: &str, message: String) -> Problem {
+    Problem { line: None, key: key.to_owned(), message }
 }

@@ -1,4 +1,4 @@
-//! Video files as cameras: MP4 and MKV with H.264, at the recorded speed or as fast as the decoder takes them.
+//! Video files as cameras: MP4 and MKV with H.264 or H.265 (MKV also with MJPEG), at the recorded speed or as fast as the decoder takes them.
 //!
 //! Reading blocks, so each file has a thread. The demuxers are foreign code that meets foreign bytes, and one of them panics on
 //! some broken files; the thread is also the wall that turns such a panic into a [`Failure`].
@@ -23,7 +23,7 @@ use crate::telemetry::{CameraLabel, Stage, Telemetry};
 pub(super) struct Sample {
     /// Presentation time from the first picture on.
     pub(super) pts: Duration,
-    /// Annex B.
+    /// As a packet holds it.
     pub(super) data: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ impl Clip {
         } else if read == head.len() && mp4::is_mp4(&head) {
             mp4::Reader::open(BufReader::new(file), path).map(Self::Mp4)
         } else {
-            Err(fail("not a video file; MP4 and MKV with H.264 can be read".to_owned()))
+            Err(fail("not a video file; MP4 and MKV with H.264 or H.265 can be read".to_owned()))
         }
     }
 
@@ -60,6 +60,13 @@ impl Clip {
         match self {
             Self::Mp4(reader) => reader.next(),
             Self::Mkv(reader) => reader.next(),
+        }
+    }
+
+    fn codec(&self) -> Codec {
+        match self {
+            Self::Mp4(reader) => reader.format.codec,
+            Self::Mkv(reader) => reader.format.codec,
         }
     }
 
@@ -75,7 +82,7 @@ impl Clip {
 pub(super) fn wrong_codec(path: &Path, codec: &str) -> Failure {
     let path = path.display();
     let detail = format!(
-        "{path}: the video is {codec}, and only H.264 can be read; convert it with \
+        "{path}: the video is {codec}, and only H.264 and H.265 can be read; convert it with \
          `ffmpeg -i {path} -c:v libx264 -an converted.mp4`"
     );
     Failure::new(Offline::Codec, detail)
@@ -145,7 +152,7 @@ impl Player {
                     return Ok(End::Cancelled);
                 }
                 packets.inc();
-                if self.out.send_from_thread(self.packet(sample, round_start)).is_err() {
+                if self.out.send_from_thread(self.packet(clip.codec(), sample, round_start)).is_err() {
                     return Ok(End::Unwanted);
                 }
             }
@@ -163,14 +170,14 @@ impl Player {
         }
     }
 
-    fn packet(&self, sample: Sample, round_start: Duration) -> Packet {
+    fn packet(&self, codec: Codec, sample: Sample, round_start: Duration) -> Packet {
         let pts = round_start + sample.pts;
         Packet {
             camera: Arc::clone(&self.camera),
             captured: self.start.after(pts),
             pts,
-            codec: Codec::H264,
-            key: annexb::is_key(&sample.data),
+            codec,
+            key: annexb::is_key(codec, &sample.data),
             gap: false,
             data: sample.data,
         }
@@ -239,8 +246,8 @@ mod tests {
         let path = folder.path().join("notes.mp4");
         assert_eq!(error(&path), format!("{}: no such file; check source", path.display()));
         std::fs::write(&path, "no video at all, but long enough").expect("written");
-        assert!(error(&path).ends_with("not a video file; MP4 and MKV with H.264 can be read"));
+        assert!(error(&path).ends_with("not a video file; MP4 and MKV with H.264 or H.265 can be read"));
         std::fs::write(&path, "").expect("written");
-        assert!(error(&path).ends_with("not a video file; MP4 and MKV with H.264 can be read"));
+        assert!(error(&path).ends_with("not a video file; MP4 and MKV with H.264 or H.265 can be read"));
     }
 }

@@ -1,4 +1,4 @@
-//! H.264 samples out of Matroska files, through `matroska-demuxer`.
+//! Samples out of Matroska files, through `matroska-demuxer`.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use matroska_demuxer::{ContentCompAlgo, ContentEncodingValue, Frame, MatroskaFile, TrackEntry, TrackType};
 
 use super::Failure;
-use super::annexb::AvcConfig;
+use super::annexb::SampleFormat;
 use super::file::{Sample, wrong_codec};
 use crate::model::Offline;
 
@@ -19,7 +19,7 @@ pub(super) const MAGIC: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 pub(super) struct Reader {
     mkv: MatroskaFile<Headed>,
     track: u64,
-    config: AvcConfig,
+    pub(super) format: SampleFormat,
     /// Bytes that were left out at the beginning of every frame to save space.
     stripped: Vec<u8>,
     nanos_per_tick: u64,
@@ -36,19 +36,20 @@ impl Reader {
             MatroskaFile::open(file).map_err(|error| fail(format!("not a complete MKV file ({error})")))?;
         let is_video = |track: &&TrackEntry| track.track_type() == TrackType::Video;
         let track = mkv.tracks().iter().find(is_video).ok_or_else(|| fail("no video in it".to_owned()))?;
-        if track.codec_id() != "V_MPEG4/ISO/AVC" {
-            return Err(wrong_codec(path, codec_name(track.codec_id())));
-        }
-        let config = track
-            .codec_private()
-            .and_then(AvcConfig::parse)
-            .ok_or_else(|| fail("its H.264 parameters cannot be read".to_owned()))?;
+        let private = track.codec_private();
+        let format = match track.codec_id() {
+            "V_MPEG4/ISO/AVC" => private.and_then(SampleFormat::from_avcc),
+            "V_MPEGH/ISO/HEVC" => private.and_then(SampleFormat::from_hvcc),
+            "V_MJPEG" => Some(SampleFormat::JPEG),
+            other => return Err(wrong_codec(path, codec_name(other))),
+        };
+        let format = format.ok_or_else(|| fail("its parameters cannot be read".to_owned()))?;
         let stripped =
             stripped(track).ok_or_else(|| fail("compressed or encrypted inside; remux it".to_owned()))?;
         let track = track.track_number().get();
         let nanos_per_tick = mkv.info().timestamp_scale().get();
         let cut_off = (missing_bytes > 0).then(|| format!("{missing_bytes} bytes"));
-        Ok(Self { mkv, track, config, stripped, nanos_per_tick, first_ticks: None, cut_off })
+        Ok(Self { mkv, track, format, stripped, nanos_per_tick, first_ticks: None, cut_off })
     }
 
     pub(super) fn next(&mut self) -> Option<Sample> {
@@ -68,11 +69,8 @@ impl Reader {
         }
         let first = *self.first_ticks.get_or_insert(frame.timestamp);
         let ticks = frame.timestamp.saturating_sub(first);
-        let data = if self.stripped.is_empty() {
-            self.config.to_annex_b(&frame.data)
-        } else {
-            self.config.to_annex_b(&[self.stripped.as_slice(), &frame.data].concat())
-        };
+        frame.data.splice(0..0, self.stripped.iter().copied());
+        let data = self.format.unwrap(frame.data);
         Some(Sample { pts: Duration::from_nanos(ticks.saturating_mul(self.nanos_per_tick)), data })
     }
 
@@ -101,11 +99,9 @@ fn stripped(track: &TrackEntry) -> Option<Vec<u8>> {
 
 fn codec_name(id: &str) -> &str {
     match id {
-        "V_MPEGH/ISO/HEVC" => "H.265 (HEVC)",
         "V_AV1" => "AV1",
         "V_VP8" => "VP8",
         "V_VP9" => "VP9",
-        "V_MJPEG" => "MJPEG",
         other => other,
     }
 }
@@ -194,6 +190,9 @@ fn segment_end(head: &[u8]) -> Option<u64> {
 /// Value and length of an EBML variable-size integer.
 fn variable_int(bytes: &[u8]) -> Option<(u64, usize)> {
     let length = bytes.first()?.leading_zeros() as usize + 1;
+    if length > 8 {
+        return None;
+    }
     let (first, rest) = bytes.get(..length)?.split_first()?;
     let marker = 0x80u8 >> (length - 1);
     let value = rest.iter().fold(u64::from(first ^ marker), |value, byte| value << 8 | u64::from(*byte));
@@ -212,5 +211,21 @@ mod tests {
         assert_eq!(segment_end(&live), None);
         assert_eq!(segment_end(&head[..9]), None);
         assert_eq!(variable_int(&[0]), None);
+    }
+
+    #[test]
+    fn random_heads_do_no_harm() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let head = [0x1a, 0x45, 0xdf, 0xa3, 0x82, 7, 7, 0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0, 0, 0, 0, 0, 0];
+        for _ in 0..20_000 {
+            let mut head = head.to_vec();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(4..head.len());
+                head[at] = if random.bool() { 0 } else { random.u8(..) };
+            }
+            head.truncate(random.usize(..=head.len()));
+            let _ = segment_end(&head);
+        }
+        assert_eq!(variable_int(&[0; 12]), None);
     }
 }

@@ -11,16 +11,20 @@ mod annexb;
 mod clock;
 mod failure;
 mod file;
+mod http;
 mod mkv;
 mod mp4;
 mod patience;
 mod queue;
 mod rtsp;
 mod rtsp_error;
+mod status;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CameraConfig, Source};
@@ -32,6 +36,9 @@ pub use patience::Patience;
 pub use queue::{PacketSender, channel};
 
 use patience::Retry;
+
+/// What cameras are told of us.
+const USER_AGENT: &str = concat!("porchlight/", env!("CARGO_PKG_VERSION"));
 
 /// How an attempt ended without a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,10 +134,19 @@ impl Capture {
 
     /// One attempt: returns when the session or the file is over, with the reason if that should not have been.
     pub async fn run_once(&self, out: &PacketSender, cancel: &CancellationToken) -> Result<End, Failure> {
-        match &self.source {
-            Source::Rtsp(source) => rtsp::run_once(self, source, out, cancel).await,
-            Source::File(source) => file::run_once(self, source, out, cancel).await,
-        }
+        let attempt = async {
+            match &self.source {
+                Source::Rtsp(source) => rtsp::run_once(self, source, out, cancel).await,
+                Source::Http(source) => http::run_once(self, source, out, cancel).await,
+                Source::File(source) => file::run_once(self, source, out, cancel).await,
+            }
+        };
+        // Libraries take apart what cameras send. A panic there must not end this camera for good, let alone all of them.
+        AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_| {
+            let detail = "the camera sent something that could not be taken apart; please report this";
+            tracing::error!(camera = %self.camera.slug, detail);
+            Err(Failure::new(Offline::Protocol, detail))
+        })
     }
 
     /// On the board each time; in the log once per kind of failure, so that a camera that is off for a week fills no disk.

@@ -1,4 +1,4 @@
-//! H.264 samples out of MP4 files (also fragmented ones), through `re_mp4`.
+//! Samples out of MP4 files (also fragmented ones), through `re_mp4`.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use re_mp4::{Mp4, StsdBoxContent, TrackKind};
 
 use super::Failure;
-use super::annexb::AvcConfig;
+use super::annexb::SampleFormat;
 use super::file::{Sample, wrong_codec};
 use crate::model::Offline;
 
@@ -21,7 +21,7 @@ pub(super) fn is_mp4(head: &[u8; 12]) -> bool {
 pub(super) struct Reader {
     file: BufReader<File>,
     file_bytes: u64,
-    config: AvcConfig,
+    pub(super) format: SampleFormat,
     samples: std::vec::IntoIter<re_mp4::Sample>,
     /// Samples that lie behind the end of the file.
     missing: usize,
@@ -44,11 +44,10 @@ impl Reader {
         };
         let track = mp4.tracks().values().find(is_video).ok_or_else(|| fail("no video in it".to_owned()))?;
         let contents = &track.trak(&mp4).mdia.minf.stbl.stsd.contents;
-        let config = match contents {
-            StsdBoxContent::Avc1(avc1) => AvcConfig::parse(&avc1.avcc.raw)
-                .ok_or_else(|| fail("its H.264 parameters cannot be read".to_owned()))?,
-            StsdBoxContent::Hvc1(_) | StsdBoxContent::Hev1(_) => {
-                return Err(wrong_codec(path, "H.265 (HEVC)"));
+        let format = match contents {
+            StsdBoxContent::Avc1(avc1) => SampleFormat::from_avcc(&avc1.avcc.raw),
+            StsdBoxContent::Hvc1(hevc) | StsdBoxContent::Hev1(hevc) => {
+                SampleFormat::from_hvcc(&hevc.hvcc.raw)
             }
             StsdBoxContent::Av01(_) => return Err(wrong_codec(path, "AV1")),
             StsdBoxContent::Vp08(_) => return Err(wrong_codec(path, "VP8")),
@@ -56,8 +55,9 @@ impl Reader {
             StsdBoxContent::Unknown(code) => return Err(wrong_codec(path, &format!("`{code}`"))),
             StsdBoxContent::Mp4a(_) | StsdBoxContent::Tx3g(_) => return Err(wrong_codec(path, "no video")),
         };
+        let format = format.ok_or_else(|| fail("its parameters cannot be read".to_owned()))?;
         let samples = track.samples.clone().into_iter();
-        Ok(Self { file, file_bytes, config, samples, missing: 0 })
+        Ok(Self { file, file_bytes, format, samples, missing: 0 })
     }
 
     pub(super) fn next(&mut self) -> Option<Sample> {
@@ -75,7 +75,7 @@ impl Reader {
                 self.missing += 1;
                 continue;
             }
-            return Some(Sample { pts: pts(&sample), data: self.config.to_annex_b(&data) });
+            return Some(Sample { pts: pts(&sample), data: self.format.unwrap(data) });
         }
     }
 

@@ -23,11 +23,12 @@ use tokio_util::sync::CancellationToken;
 use super::clock::CaptureClock;
 use super::queue::Closed;
 use super::rtsp_error::{Phase, classify, redact};
-use super::{Capture, End, Failure, PacketSender, annexb};
+use super::{Capture, End, Failure, PacketSender, USER_AGENT, annexb};
 use crate::config::{RtspSource, Transport as ConfiguredTransport};
 use crate::model::{Camera, Captured, Codec, Offline, Packet};
 
-const USER_AGENT: &str = concat!("porchlight/", env!("CARGO_PKG_VERSION"));
+/// The answer to a `SETUP` with a transport that the camera does not offer (RFC 2326, section 11.3.14).
+const UNSUPPORTED_TRANSPORT: u16 = 461;
 
 /// How long the end of the agent waits for a camera to confirm the end of its session: well below the time all stages have for
 /// their ends together.
@@ -96,7 +97,7 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         );
         return Err(Failure::new(Offline::Unreachable, detail));
     };
-    let mut stream = opened?;
+    let (mut stream, codec) = opened?;
     capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
     tracing::debug!(%camera, "session opened");
 
@@ -119,7 +120,7 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
             None => return Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
         };
         packets.inc();
-        let packet = packet(&capture.camera, &mut clock, frame);
+        let packet = packet(&capture.camera, codec, &mut clock, frame);
         if out.offer(packet) == Err(Closed) {
             return Ok(End::Unwanted);
         }
@@ -130,7 +131,7 @@ async fn open(
     capture: &Capture,
     source: &RtspSource,
     credentials: Option<Credentials>,
-) -> Result<Demuxed, Failure> {
+) -> Result<(Demuxed, Codec), Failure> {
     let camera = &capture.camera.slug;
     let failed = |error: retina::Error| {
         tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "cannot open a session");
@@ -145,31 +146,42 @@ async fn open(
         .session_id(SessionIdPolicy::UseFirst)
         .unassigned_channel_data(UnassignedChannelDataPolicy::Ignore);
     let mut session = Session::describe(source.url.clone(), options).await.map_err(failed)?;
-    let stream = video_stream(&session)?;
-    let transport = match source.transport {
-        ConfiguredTransport::Tcp => Transport::Tcp(Default::default()),
-        ConfiguredTransport::Udp => Transport::Udp(Default::default()),
-    };
-    let setup = SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
-    session.setup(stream, setup).await.map_err(failed)?;
+    let (stream, codec) = video_stream(&session)?;
+    let setup = |transport| SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
+    let tcp = || setup(Transport::Tcp(Default::default()));
+    let udp = || setup(Transport::Udp(Default::default()));
+    match source.transport {
+        ConfiguredTransport::Tcp => session.setup(stream, tcp()).await.map_err(failed)?,
+        ConfiguredTransport::Udp => session.setup(stream, udp()).await.map_err(failed)?,
+        // TCP first: over UDP, packets are lost even on the way from the kernel to here, and nothing puts them into order.
+        ConfiguredTransport::Auto => match session.setup(stream, tcp()).await {
+            Err(error) if error.status_code() == Some(UNSUPPORTED_TRANSPORT) => {
+                tracing::debug!(%camera, "the camera refuses tcp; trying udp");
+                session.setup(stream, udp()).await.map_err(failed)?;
+            }
+            outcome => outcome.map_err(failed)?,
+        },
+    }
     let play = PlayOptions::default()
         // With one stream there is nothing to align, and many cameras send a wrong `RTP-Info`.
         .initial_timestamp(InitialTimestampPolicy::Ignore)
         .initial_seq(InitialSequenceNumberPolicy::Ignore)
         .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
-    session.play(play).await.map_err(failed)?.demuxed().map_err(failed)
+    Ok((session.play(play).await.map_err(failed)?.demuxed().map_err(failed)?, codec))
 }
 
-fn video_stream<S: retina::client::State>(session: &Session<S>) -> Result<usize, Failure> {
+fn video_stream<S: retina::client::State>(session: &Session<S>) -> Result<(usize, Codec), Failure> {
     let video = || session.streams().iter().enumerate().filter(|(_, stream)| stream.media() == "video");
-    if let Some((index, _)) = video().find(|(_, stream)| stream.encoding_name() == "h264") {
-        return Ok(index);
+    for (name, codec) in [("h264", Codec::H264), ("h265", Codec::H265), ("jpeg", Codec::Jpeg)] {
+        if let Some((index, _)) = video().find(|(_, stream)| stream.encoding_name() == name) {
+            return Ok((index, codec));
+        }
     }
     let offered: Vec<String> = video().map(|(_, stream)| stream.encoding_name().to_uppercase()).collect();
     let detail = if offered.is_empty() {
         "the camera offers no video at this address; check the path in source".to_owned()
     } else {
-        format!("the camera sends {}; set its video encoding to H.264", offered.join(" and "))
+        format!("the camera sends {}; set its video encoding to H.264 or H.265", offered.join(" and "))
     };
     Err(Failure::new(Offline::Codec, detail))
 }
@@ -185,7 +197,7 @@ async fn next_frame(stream: &mut Demuxed) -> Option<Result<VideoFrame, retina::E
     }
 }
 
-fn packet(camera: &Arc<Camera>, clock: &mut CaptureClock, frame: VideoFrame) -> Packet {
+fn packet(camera: &Arc<Camera>, codec: Codec, clock: &mut CaptureClock, frame: VideoFrame) -> Packet {
     let timestamp = frame.timestamp();
     let secs = timestamp.elapsed_secs();
     let pts = Duration::try_from_secs_f64(secs).unwrap_or_default();
@@ -195,8 +207,8 @@ fn packet(camera: &Arc<Camera>, clock: &mut CaptureClock, frame: VideoFrame) -> 
         camera: Arc::clone(camera),
         captured: clock.captured(pts, Captured::now()),
         pts,
-        codec: Codec::H264,
-        key: annexb::is_key(&data),
+        codec,
+        key: annexb::is_key(codec, &data),
         gap,
         data,
     }

@@ -6,6 +6,7 @@
 use retina::client::Credentials;
 
 use super::Failure;
+use super::status::from_status;
 use crate::model::{CameraSlug, Offline};
 
 /// What was going on when it failed.
@@ -36,36 +37,6 @@ pub(super) fn classify(
         Phase::Play => "the stream broke off",
     };
     Failure::new(Offline::Protocol, format!("{what}: {text}"))
-}
-
-fn from_status(status: u16, text: &str, camera: &CameraSlug, has_credentials: bool) -> Failure {
-    let (reason, detail) = match status {
-        401 | 403 if has_credentials => (
-            Offline::Auth,
-            format!("camera refused the password; check username and password of [[camera]] {camera}"),
-        ),
-        401 | 403 => (
-            Offline::Auth,
-            format!("camera asks for a password; set username and password_env of [[camera]] {camera}"),
-        ),
-        404 | 410 => (
-            Offline::NotFound,
-            format!("camera has no such stream; check the path in source of [[camera]] {camera}"),
-        ),
-        461 => (
-            Offline::Protocol,
-            format!(
-                "camera refuses this transport; set transport to the other of tcp and udp in [[camera]] {camera}"
-            ),
-        ),
-        453 | 503 => (
-            Offline::Protocol,
-            "camera has no session left; close other viewers, or raise its limit of connections".to_owned(),
-        ),
-        // Also bodies that cannot be parsed come with their (good) status.
-        _ => (Offline::Protocol, format!("camera answered {text}")),
-    };
-    Failure::new(reason, detail)
 }
 
 /// Error numbers of Linux, which is what the agent runs on.
@@ -143,19 +114,5 @@ mod tests {
         let empty = Credentials { username: String::new(), password: String::new() };
         assert_eq!(redact("some text", Some(&empty)), "some text");
         assert_eq!(redact("some text", None), "some text");
-    }
-
-    #[test]
-    fn each_status_says_what_to_do() {
-        let camera = CameraSlug::parse("front_door").expect("a slug");
-        let detail = |status, has| from_status(status, "500 response", &camera, has).to_string();
-        assert_eq!(
-            detail(401, true),
-            "camera refused the password; check username and password of [[camera]] front_door"
-        );
-        assert!(detail(401, false).contains("set username and password_env"));
-        assert!(detail(404, true).contains("check the path in source of [[camera]] front_door"));
-        assert!(detail(461, true).contains("set transport"));
-        assert!(detail(503, true).contains("close other viewers"));
     }
 }

@@ -34,6 +34,10 @@ pub(super) enum Command {
     /// Prints every problem at once, one a line, as FILE:LINE: KEY: what is wrong. Exits with 0 when there is none, else
     /// with 1. The service unit runs it before the agent starts.
     Check(CheckArgs),
+    /// Look at a camera: what it sends, whether this machine keeps up, and what to set
+    ///
+    /// Watches it as the agent would. Exits with 0 if a picture could be decoded.
+    Probe(ProbeArgs),
     /// Play video files through the whole pipeline and print the events
     ///
     /// Every frame is examined that would be in real time, as fast as this machine can; nothing is sent anywhere. Times are
@@ -243,11 +247,39 @@ pub(super) struct CheckArgs {
     /// Print `{"ok", "problems": [{"line","key","message"}]}`
     #[arg(long)]
     pub(super) json: bool,
+    /// Also look at each camera for some seconds: whether its pictures can be decoded, and what to set
+    #[arg(long)]
+    pub(super) cameras: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ProbeArgs {
+    /// What would stand in the configuration: rtsp://…, http://…, or a file
+    #[arg(value_name = "URL|DEVICE", value_hint = ValueHint::AnyPath)]
+    pub(super) source: String,
+    /// The camera's user
+    #[arg(long, value_name = "NAME", requires = "password_env")]
+    pub(super) username: Option<String>,
+    /// The environment variable that holds the password
+    #[arg(long, value_name = "VARIABLE", requires = "username")]
+    pub(super) password_env: Option<String>,
+    /// auto, tcp or udp
+    #[arg(long, value_name = "WAY")]
+    pub(super) transport: Option<String>,
+    /// How long to watch
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Write a picture here, as JPEG
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) picture: Option<PathBuf>,
+    /// Print one JSON object: `ok`, and what the table shows, or `reason` and `detail`
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
-    /// Video files: MP4 or MKV with H.264
+    /// Video files: MP4 or MKV with H.264 or H.265
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub(super) files: Vec<PathBuf>,
     /// Print one JSON event a line (each state of each event), instead of a table
@@ -317,6 +349,13 @@ pub(super) struct ModelsArgs {
     /// Settings to use [default: the built-in ones]
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|value| (0.5..=3600.0).contains(value))
+        .ok_or_else(|| "must be from 0.5 to 3600".to_owned())
 }
 
 fn share(text: &str) -> Result<f32, String> {

@@ -1,6 +1,7 @@
 //! `porchlight check`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -8,9 +9,20 @@ use super::args::CheckArgs;
 use crate::app;
 use crate::config::{Config, ConfigError, Problem};
 
+/// Longer than the usual distance of key frames.
+const LOOK: Duration = Duration::from_secs(5);
+
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let (problems, warnings) = match Config::load(&args.config) {
-        Ok(config) => (app::problems(&config), config.warnings),
+        Ok(config) => {
+            let (mut problems, mut warnings) = (app::problems(&config), config.warnings.clone());
+            if args.cameras {
+                let (wrong, odd) = app::look_at_cameras(&config, LOOK);
+                problems.extend(wrong);
+                warnings.extend(odd);
+            }
+            (problems, warnings)
+        }
         Err(error) => (error.problems, Vec::new()),
     };
     let ok = problems.is_empty();

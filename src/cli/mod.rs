@@ -10,6 +10,7 @@ mod faces;
 mod models;
 mod outbox;
 mod people;
+mod probe;
 mod replay;
 mod table;
 mod token;
@@ -64,6 +65,10 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Detect(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
             detect::run(&args)
+        }
+        Command::Probe(args) => {
+            start_logging(log.unwrap_or("error"), LogFormat::Text)?;
+            probe::run(&args)
         }
         Command::Faces(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;

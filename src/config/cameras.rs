@@ -1,19 +1,15 @@
-//! `[[camera]]` tables: identity, source and credentials, masks, zones and lines.
+//! `[[camera]]` tables: identity, masks, zones and lines. Where the pictures come from is in [`super::source`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use secrecy::SecretString;
-use url::Url;
 use uuid::Uuid;
 
-use super::read::{customer, percent_decode, placeholder, title};
+use super::read::{customer, placeholder, title};
 use super::section::Section;
-use super::{
-    Attendance, CameraConfig, Credentials, Decode, FaceMode, FileSource, Motion, RtspSource, Source,
-    Transport,
-};
-use crate::model::{Camera, CameraSlug, Line, Polygon, SourceType};
+use super::source::source;
+use super::{Attendance, CameraConfig, Decode, FaceMode, Motion};
+use crate::model::{Camera, CameraSlug, Line, Polygon};
 
 /// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
 const CAMERA_NAMESPACE: Uuid = Uuid::from_u128(0x6d0f_2c3b_7a51_4f0e_9d57_3a9e_15c8_6b01);
@@ -26,14 +22,10 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
     let slug = slug.unwrap_or_else(|| placeholder(CameraSlug::parse));
     let uuid = section.parsed("uuid", Uuid::parse_str);
     let source = source(&section);
-    let source_type = match &source {
-        Source::Rtsp(_) => SourceType::Rtsp,
-        Source::File(_) => SourceType::File,
-    };
     let camera = Camera {
         uuid: uuid.unwrap_or_else(|| Uuid::new_v5(&CAMERA_NAMESPACE, slug.as_str().as_bytes())),
         name: section.optional("name").unwrap_or_else(|| title(slug.as_str())),
-        source_type,
+        source_type: source.source_type(),
         customer: customer(&section),
         slug,
     };
@@ -64,63 +56,6 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
     };
     section.finish();
     camera
-}
-
-fn source(section: &Section<'_>) -> Source {
-    let text: String = section.required("source");
-    let username: Option<String> = section.optional("username");
-    let password = section.secret("password");
-    let transport = section.choice("transport", &[("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
-    let realtime = section.choice("pace", &[("realtime", true), ("fast", false)]);
-    let repeat = section.required("loop");
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    match scheme.as_deref() {
-        Some("rtsp") => match Url::parse(&text).ok().filter(Url::has_host) {
-            Some(url) => Source::Rtsp(rtsp(section, url, username, password, transport)),
-            None => {
-                section.wrong("source", "is not an address; expected rtsp://HOST[:PORT]/PATH");
-                file(text, realtime, repeat)
-            }
-        },
-        Some(other) => {
-            section.wrong("source", format!("`{other}://` is not supported; use rtsp:// or a file"));
-            file(text, realtime, repeat)
-        }
-        None => file(text, realtime, repeat),
-    }
-}
-
-fn file(path: String, realtime: bool, repeat: bool) -> Source {
-    Source::File(FileSource { path: path.into(), realtime, repeat })
-}
-
-/// Credentials may stand in the address or in keys of their own; inside, they are never part of the address.
-fn rtsp(
-    section: &Section<'_>,
-    mut url: Url,
-    username: Option<String>,
-    password: Option<SecretString>,
-    transport: Transport,
-) -> RtspSource {
-    let in_url = (!url.username().is_empty())
-        .then(|| (percent_decode(url.username()), percent_decode(url.password().unwrap_or_default())));
-    if in_url.is_some() && (username.is_some() || password.is_some()) {
-        section.wrong("source", "holds a user and so do username/password; keep one of them");
-    }
-    if username.is_none() && password.is_some() {
-        let keys = ["password", "password_env", "password_file"];
-        let key = keys.into_iter().find(|key| section.has(key)).unwrap_or("username");
-        section.wrong(key, "there is no username beside it");
-    }
-    let credentials = match (in_url, username) {
-        (Some((username, password)), _) => Some(Credentials { username, password: password.into() }),
-        (None, Some(username)) => Some(Credentials { username, password: password.unwrap_or_default() }),
-        (None, None) => None,
-    };
-    // Both only fail on addresses without a host, and this one has a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    RtspSource { url, credentials, transport }
 }
 
 fn motion(section: Section<'_>) -> Motion {

@@ -1,7 +1,7 @@
 //! The one TOML file of the installer, read over `config/default.toml` and checked as a whole.
 //!
 //! [`Config::load`] either returns settings that need no further checking or a [`ConfigError`] with every problem. Nothing here
-//! opens a camera, a model or a socket. Secrets live in [`SecretString`], whose `Debug` prints nothing.
+//! opens a camera, a model or a socket. Secrets live in [`SecretString`](secrecy::SecretString), whose `Debug` prints nothing.
 
 mod cameras;
 mod coco;
@@ -16,20 +16,18 @@ mod reader;
 mod report;
 mod rule;
 mod section;
+mod source;
 mod store;
 mod value;
 mod webhook;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
-use url::Url;
 
 use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Polygon, Scopes};
 
@@ -43,6 +41,7 @@ pub use reader::{Reading, SpecReader};
 pub use rule::{
     Cooldown, KnownWebhook, LineCondition, RuleConditions, RuleConfig, Schedule, Window, stable_uuid,
 };
+pub use source::{Credentials, FileSource, HttpSource, RtspSource, Source, Transport};
 pub use store::{Durability, QueueFull, QueueLimits, Store};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,
@@ -294,63 +293,6 @@ pub enum Decode {
     Auto,
     /// All.
     All,
-}
-
-/// Where pictures come from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A network camera.
-    Rtsp(RtspSource),
-    /// A video file.
-    File(FileSource),
-}
-
-/// An RTSP address, its credentials taken out of it.
-#[derive(Clone)]
-pub struct RtspSource {
-    /// Without user and password.
-    pub url: Url,
-    /// User and password.
-    pub credentials: Option<Credentials>,
-    /// How media travels.
-    pub transport: Transport,
-}
-
-/// Without the query of the address: some cameras want the password there.
-impl fmt::Debug for RtspSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = (self.url.host_str(), self.url.port(), self.url.path(), self.transport);
-        f.debug_tuple("RtspSource").field(&fields).finish()
-    }
-}
-
-/// User and password of a camera.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// User.
-    pub username: String,
-    /// Password.
-    pub password: SecretString,
-}
-
-/// How RTP travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Interleaved in the RTSP connection.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
-
-/// A video file as a camera.
-#[derive(Debug, Clone)]
-pub struct FileSource {
-    /// MP4 or MKV with H.264.
-    pub path: PathBuf,
-    /// At the recorded speed, or as fast as it can be examined.
-    pub realtime: bool,
-    /// Start again at the end.
-    pub repeat: bool,
 }
 
 /// The motion stage of one camera.

@@ -5,12 +5,15 @@
 //! later stage sees smeared pictures. Nothing here knows where packets come from, and nothing looks at what a picture shows.
 
 mod decoder;
+mod h264;
+mod h265;
 mod health;
 mod mask;
 mod plan;
 mod reorder;
 mod sizes;
 mod sps;
+mod still;
 mod video;
 
 pub use decoder::{DecodeError, Decoded, Decoder};

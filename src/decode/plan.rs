@@ -83,12 +83,13 @@ impl Plan {
         let waiting = self.waiting.get_or_insert(Waiting { since: at, pictures: 0, bytes: 0 });
         waiting.pictures += 1;
         waiting.bytes += bytes;
+        let full = waiting.pictures >= MOST_PICTURES || waiting.bytes >= MOST_BYTES;
         let grown = self.sizes.note(bytes, at);
-        if due {
+        // Large pictures that are all key frames (MJPEG) fill the room sooner: then one of them is looked at sooner.
+        if due || (full && packet.key) {
             return Step::Glimpse;
         }
         let patience = if self.sizes.is_reliable() { LONGER_PATIENCE } else { PATIENCE };
-        let full = waiting.pictures >= MOST_PICTURES || waiting.bytes >= MOST_BYTES;
         let late = at.saturating_duration_since(waiting.since) >= patience;
         if grown || full || late { Step::Decode } else { Step::Keep }
     }
@@ -207,6 +208,12 @@ mod tests {
     fn a_stream_of_key_frames_is_looked_at_once_a_second() {
         let mut scene = Scene::new(Decode::Auto, 1);
         assert_eq!(scene.quiet(0..30), [0, 8, 16, 24]);
+        // Or when its pictures have filled the room: then it is one look too, and not a decoder's feast.
+        let mut scene = Scene::new(Decode::Auto, 1);
+        scene.quiet(0..1);
+        scene.bytes = MOST_BYTES / 4;
+        assert_eq!([1, 2, 3].map(|number| scene.step(number)), [Step::Keep; 3]);
+        assert_eq!(scene.step(4), Step::Glimpse);
     }
 
     #[test]

@@ -145,6 +145,13 @@ impl Lane {
         self.look = Look::Now;
     }
 
+    /// The wall clock was set: what waits goes on waiting as long as it had to. The store has moved its rows.
+    pub(super) fn clock_set(&mut self, by_ms: i64) {
+        self.paused_until = self.paused_until.map(|at| at.moved(by_ms));
+        self.state.failing_since = self.state.failing_since.map(|at| at.moved(by_ms));
+        self.forget();
+    }
+
     /// Whether the store has to be asked, and what. How long that can wait otherwise.
     pub(super) fn question(&self, at: UtcMillis) -> Result<Question, Option<Duration>> {
         match self.look {
@@ -279,9 +286,8 @@ impl Lane {
     fn expired(&mut self, at: UtcMillis) -> Option<DueDelivery> {
         let max_age = self.webhook.config.retry.max_age?;
         // What somebody asked for is sent however old it is.
-        let old = |due: &DueDelivery| {
-            due.delivery.trigger == Trigger::Event && at.since(due.delivery.created_at) > max_age
-        };
+        let old =
+            |due: &DueDelivery| due.delivery.trigger == Trigger::Event && due.delivery.age(at) > max_age;
         self.ready.iter().position(old).and_then(|index| self.ready.remove(index))
     }
 

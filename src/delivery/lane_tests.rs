@@ -41,6 +41,7 @@ fn message(age_ms: i64) -> DueDelivery {
         hold_until: None,
         batch: None,
         primary_error: None,
+        clock_set_ms: 0,
     };
     DueDelivery { delivery, event, bytes: 100 }
 }

@@ -16,11 +16,11 @@ use super::notice::Notices;
 use super::run::DeliveryError;
 use super::verdict::{Verdicts, Written};
 use super::webhooks::Webhooks;
-use crate::model::{DeliveryId, DueDelivery, UtcMillis, WebhookId, WebhookState};
+use crate::model::{Captured, DeliveryId, DueDelivery, UtcMillis, WallClock, WebhookId, WebhookState};
 use crate::store::{Finished, Reader, StoreError};
 use crate::telemetry::Telemetry;
 
-/// Looks at least this often, in case a clock jumped or a ring was lost.
+/// Looks at least this often, in case the wall clock was set or a ring was lost.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// Between two looks while the store cannot be read.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -41,6 +41,7 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Engine {
     means: Arc<Means>,
     telemetry: Arc<Telemetry>,
+    clock: WallClock,
     lanes: Vec<Lane>,
     /// Whose turn it is first.
     turn: usize,
@@ -64,6 +65,7 @@ impl Engine {
         Self {
             means,
             telemetry,
+            clock: WallClock::new(Captured::now(), None),
             lanes: Vec::new(),
             turn: 0,
             verdicts,
@@ -140,6 +142,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Sees whether somebody set the wall clock. Until then everything here goes by the clock as it was.
+    pub(super) async fn heed_clock(&mut self) -> Result<(), DeliveryError> {
+        let Some(by_ms) = self.clock.set_by(Captured::now()) else { return Ok(()) };
+        // What is being written was decided before.
+        while let Some(written) = self.writing.join_next().await {
+            self.written(written??);
+        }
+        self.means.store.heed_clock().await?;
+        self.unwritten.iter_mut().for_each(|(_, written)| written.clock_set(by_ms));
+        self.lanes.iter_mut().for_each(|lane| lane.clock_set(by_ms));
+        Ok(())
+    }
+
     /// Starts whatever can be started. Returns how long nothing more can, unless something happens.
     pub(super) fn pass(&mut self) -> Duration {
         let mut wait = LOOK_INTERVAL;
@@ -151,7 +166,8 @@ impl Engine {
 
     /// One request each in turn, until nobody has another: a webhook with a long queue takes nobody's place.
     fn start_requests(&mut self, wait: &mut Duration) {
-        let (at, now) = (UtcMillis::now(), Instant::now());
+        let now = Instant::now();
+        let at = self.clock.unset(now);
         let count = self.lanes.len();
         self.turn = (self.turn + 1) % count.max(1);
         let mut active: Vec<usize> = (0..count).map(|index| (index + self.turn) % count).collect();
@@ -204,7 +220,7 @@ impl Engine {
                 return;
             }
         }
-        let at = UtcMillis::now();
+        let at = self.clock.unset(Instant::now());
         let mut questions = Vec::new();
         for lane in &self.lanes {
             match lane.question(at) {

@@ -19,7 +19,7 @@ pub(super) fn report(telemetry: &Telemetry, landed: &Landed, sent: &Sent, verdic
     telemetry.metrics.delivery_attempts.get_or_create(&labels).inc();
     if attempt.number == 1 {
         for due in &landed.messages {
-            let waited = attempt.started_at.since(due.delivery.created_at);
+            let waited = due.delivery.age(attempt.started_at);
             telemetry.metrics.delivery_latency.observe(waited.as_secs_f64());
         }
     }

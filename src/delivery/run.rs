@@ -49,6 +49,7 @@ pub async fn run(
     drop(webhooks);
     telemetry.webhooks.set_running(true);
     while !cancel.is_cancelled() {
+        engine.heed_clock().await?;
         engine.heed_rings().await?;
         let wait = engine.pass();
         tokio::select! {

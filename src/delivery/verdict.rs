@@ -28,6 +28,16 @@ pub(super) struct Written {
     pub(super) again: Option<Box<DueDelivery>>,
 }
 
+impl Written {
+    /// The wall clock was set meanwhile.
+    pub(super) fn clock_set(&mut self, by_ms: i64) {
+        self.due_again = self.due_again.map(|at| at.moved(by_ms));
+        if let Some(due) = &mut self.again {
+            due.delivery.hold_until = due.delivery.hold_until.map(|at| at.moved(by_ms));
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Verdicts {
     pub(super) notices: Notices,
@@ -83,14 +93,14 @@ impl Verdicts {
             let attempt = Attempt { number: due.delivery.attempts + 1, ..attempt.clone() };
             let outcome = match verdict {
                 Verdict::Delivered => Outcome::Delivered,
-                Verdict::Retry(pause) => Outcome::Retry { at: at.after(pause), in_order: keeps_order, batch },
+                Verdict::Retry(pause) => Outcome::Retry { after: pause, in_order: keeps_order, batch },
                 Verdict::Failed(GiveUp::Invalid | GiveUp::Expired | GiveUp::QueueFull) => {
                     self.bury(&webhook, &due, Some(&attempt), GiveUp::Invalid, at)
                 }
                 Verdict::Failed(_) if fallback => Outcome::Fallback,
                 Verdict::Failed(why) => self.bury(&webhook, &due, Some(&attempt), why, at),
             };
-            conclude(due, Some(attempt), outcome)
+            conclude(due, Some(attempt), outcome, at)
         });
         judged.collect()
     }
@@ -101,7 +111,7 @@ impl Verdicts {
         tracing::warn!(webhook = %webhook.id(), event = %due.delivery.event_id, "too old to be sent");
         lane.state.failed_deliveries += 1;
         let outcome = self.bury(&webhook, &due, None, GiveUp::Expired, at);
-        conclude(due, None, outcome)
+        conclude(due, None, outcome, at)
     }
 
     fn bury(
@@ -115,7 +125,7 @@ impl Verdicts {
         let delivery = &due.delivery;
         let error = match attempt {
             Some(attempt) => attempt.error_message.clone().unwrap_or_default(),
-            None => format!("not delivered within {} s", at.since(delivery.created_at).as_secs()),
+            None => format!("not delivered within {} s", delivery.age(at).as_secs()),
         };
         let code = attempt.map_or(Some(why.as_str().to_owned()), |attempt| attempt.error_code.clone());
         let by_fallback = attempt.is_some_and(|attempt| attempt.fallback);
@@ -201,7 +211,12 @@ fn count(lane: &mut Lane, sent: &Sent, verdict: Verdict, messages: usize, fallba
     }
 }
 
-fn conclude(due: DueDelivery, attempt: Option<Attempt>, outcome: Outcome) -> (Finished, Written) {
+fn conclude(
+    due: DueDelivery,
+    attempt: Option<Attempt>,
+    outcome: Outcome,
+    at: UtcMillis,
+) -> (Finished, Written) {
     let (webhook, delivery) = (due.delivery.webhook.clone(), due.delivery.id);
     let attempted = |mut due: DueDelivery| {
         due.delivery.attempts += u32::from(attempt.is_some());
@@ -209,10 +224,10 @@ fn conclude(due: DueDelivery, attempt: Option<Attempt>, outcome: Outcome) -> (Fi
     };
     let (due_again, again) = match &outcome {
         Outcome::Delivered | Outcome::Failed(_) => (None, None),
-        Outcome::Retry { at, in_order: false, .. } => (Some(*at), None),
-        Outcome::Retry { at, in_order: true, batch } => {
+        Outcome::Retry { after, in_order: false, .. } => (Some(at.after(*after)), None),
+        Outcome::Retry { after, in_order: true, batch } => {
             let mut due = attempted(due);
-            (due.delivery.hold_until, due.delivery.batch) = (Some(*at), *batch);
+            (due.delivery.hold_until, due.delivery.batch) = (Some(at.after(*after)), *batch);
             (None, Some(Box::new(due)))
         }
         Outcome::Fallback => {

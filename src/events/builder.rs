@@ -11,8 +11,8 @@ use super::habits::Habits;
 use super::{describe, faces};
 use crate::config::Config;
 use crate::model::{
-    BestShot, CameraRef, Crossing, Event, EventState, EventType, Finding, Picture, Recognition,
-    RecognitionStatus, Thumbnail, TrackChange, TrackId, TrackSnapshot, TrackUpdate, VisitorChange,
+    BestShot, CameraRef, Captured, Crossing, Event, EventState, EventType, Finding, Picture, Recognition,
+    RecognitionStatus, Thumbnail, TrackChange, TrackId, TrackSnapshot, TrackUpdate, UtcMillis, VisitorChange,
     VisitorNews,
 };
 
@@ -61,7 +61,7 @@ impl EventBuilder {
             return None;
         }
         let mut event = next(self.open.remove(&news.track)?, EventState::Update);
-        event.occurred_at = news.at.utc;
+        event.occurred_at = event.occurred_at.max(news.at.utc);
         say_who(&mut event, &news.recognition, &news.camera.name);
         self.open.insert(news.track, event.clone());
         Some(event)
@@ -97,7 +97,7 @@ impl EventBuilder {
             start_time: Some(track.first_seen.utc),
             stale_after_s: Some(self.stale_after_s),
             anomaly: habits.map(|habits| habits.judge(&update.camera.slug, track.label, update.at.utc)),
-            ..Event::new(EventType::OBJECT_DETECTED, update.at.utc)
+            ..Event::new(EventType::OBJECT_DETECTED, on_its_clock(track, update.at))
         }
     }
 }
@@ -133,7 +133,7 @@ fn say_who(event: &mut Event, recognition: &Recognition, camera: &str) {
 
 fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
     let track = &update.track;
-    event.occurred_at = update.at.utc;
+    event.occurred_at = on_its_clock(track, update.at);
     event.class = Some(track.class.to_string());
     event.score = Some(track.score);
     event.top_score = Some(track.top_score);
@@ -142,14 +142,20 @@ fn fill(event: &mut Event, update: &TrackUpdate<BestShot>) {
     event.data.extend(facts(track));
     event.description = describe::object_at(track.label, &track.class, &update.camera.name);
     if event.state == EventState::End {
-        event.end_time = Some(track.last_seen.utc);
+        event.end_time = Some(on_its_clock(track, track.last_seen));
     }
     if let Some(shot) = &update.shot {
         event.rect = Some(shot.rect);
-        event.thumbnail = Some(thumbnail(shot));
+        let captured_at = on_its_clock(track, shot.captured);
+        event.thumbnail = Some(Thumbnail { captured_at, ..thumbnail(shot) });
     } else if event.rect.is_none() {
         event.rect = Some(track.rect);
     }
+}
+
+/// A visit goes by the wall clock as it was at its beginning, even if somebody sets it meanwhile: nothing ends before it began.
+fn on_its_clock(track: &TrackSnapshot, time: Captured) -> UtcMillis {
+    track.first_seen.after(time.at.saturating_duration_since(track.first_seen.at)).utc
 }
 
 /// A picture as events name it.
@@ -187,9 +193,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{
-        Camera, CameraSlug, Captured, Direction, Dwell, Label, Rect, SourceType, UtcMillis, Zones,
-    };
+    use crate::model::{Camera, CameraSlug, Direction, Dwell, Label, Rect, SourceType, Zones};
 
     fn update(change: TrackChange, after_s: u64, shot: bool) -> TrackUpdate<BestShot> {
         let first_seen = Captured { utc: UtcMillis(1_795_326_246_000), ..Captured::now() };
@@ -229,6 +233,29 @@ mod tests {
 
     fn builder() -> EventBuilder {
         EventBuilder::new(&Config::parse("").expect("the defaults"), None)
+    }
+
+    #[test]
+    fn a_visit_during_which_the_clock_is_set_goes_on_by_the_old_one() {
+        for set_ms in [3 * 3_600_000, -3 * 3_600_000] {
+            let mut builder = builder();
+            let first_seen = Captured { utc: UtcMillis(1_795_326_246_000), ..Captured::now() };
+            let mut tell = |change, after_s, set_ms| {
+                let mut update = update(change, after_s, true);
+                let mut at = first_seen.after(Duration::from_secs(after_s));
+                at.utc = at.utc.moved(set_ms);
+                update.track.first_seen = first_seen;
+                (update.at, update.track.last_seen) = (at, at);
+                update.shot.iter_mut().for_each(|shot| shot.captured = at);
+                builder.update(&update, None).expect("a state").0
+            };
+            tell(TrackChange::Started, 1, 0);
+            let update = tell(TrackChange::Improved, 3, set_ms);
+            let after = |seconds: u64| first_seen.utc.after(Duration::from_secs(seconds));
+            assert_eq!(update.occurred_at, after(3));
+            assert_eq!(update.thumbnail.expect("a picture").captured_at, after(3));
+            assert_eq!(tell(TrackChange::Ended, 5, set_ms).end_time, Some(after(5)));
+        }
     }
 
     #[test]

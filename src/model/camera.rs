@@ -26,6 +26,8 @@ pub struct Camera {
 pub enum SourceType {
     /// A network camera over RTSP.
     Rtsp,
+    /// A network camera over HTTP.
+    Http,
     /// A video file.
     File,
 }

@@ -236,6 +236,8 @@ pub struct Delivery {
     pub batch: Option<Uuid>,
     /// What the webhook's own address ran into: it is the fallback's turn.
     pub primary_error: Option<String>,
+    /// By how much the wall clock was set while it waited.
+    pub clock_set_ms: i64,
 }
 
 impl Delivery {
@@ -260,7 +262,14 @@ impl Delivery {
             hold_until: None,
             batch: None,
             primary_error: None,
+            clock_set_ms: 0,
         }
+    }
+
+    /// How long ago it was committed, whatever the wall clock has shown meanwhile.
+    #[must_use]
+    pub fn age(&self, now: UtcMillis) -> Duration {
+        now.since(self.created_at.moved(self.clock_set_ms))
     }
 
     /// What receivers keep to recognise repetitions (`webhook-id`): one for each state of an event, the same on every attempt.

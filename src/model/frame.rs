@@ -10,6 +10,22 @@ use super::{Camera, Captured};
 pub enum Codec {
     /// H.264 / AVC, Annex B byte stream with parameter sets at key frames.
     H264,
+    /// H.265 / HEVC, Annex B byte stream with parameter sets at key frames.
+    H265,
+    /// A JPEG picture.
+    Jpeg,
+}
+
+impl Codec {
+    /// What people call it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Jpeg => "MJPEG",
+        }
+    }
 }
 
 /// capture -> decode: one access unit (one coded picture).
@@ -27,7 +43,7 @@ pub struct Packet {
     pub key: bool,
     /// Whether something is missing just before this packet (lost RTP packets, or a reconnection).
     pub gap: bool,
-    /// Annex B bytes.
+    /// One picture, coded as `codec` says.
     pub data: Vec<u8>,
 }
 

@@ -44,7 +44,7 @@ pub use person::{
     Acquaintance, EnrolledFace, KnownFace, Person, PersonName, Sighting, VisitorChange, VisitorNews,
 };
 pub use picture_links::{LinkError, PictureLinks};
-pub use time::{Captured, UtcMillis};
+pub use time::{Captured, UtcMillis, WallClock};
 pub use track::{
     BestShot, Crossing, Direction, Dwell, DwellMark, Finding, Shot, TrackChange, TrackSnapshot, TrackUpdate,
 };

@@ -26,6 +26,12 @@ impl UtcMillis {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// This time on a clock that was set by so many milliseconds, which may be negative.
+    #[must_use]
+    pub fn moved(self, by_ms: i64) -> Self {
+        Self(self.0.saturating_add(by_ms))
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -110,9 +116,72 @@ impl Captured {
     }
 }
 
+/// Notices that the wall clock was set: a Raspberry Pi has no battery and learns the time minutes after its start. Pure.
+#[derive(Debug, Clone, Copy)]
+pub struct WallClock {
+    last: Captured,
+}
+
+impl WallClock {
+    /// Less is a clock that is slewed, or a thread that lost its core between reading the one clock and the other.
+    const SMALLEST_MS: u64 = 500;
+
+    /// From now on. It shows `at_least` that time if it has gone well: what was written down then was not in the future.
+    #[must_use]
+    pub fn new(now: Captured, at_least: Option<UtcMillis>) -> Self {
+        let utc = at_least.map_or(now.utc, |time| time.max(now.utc));
+        Self { last: Captured { utc, ..now } }
+    }
+
+    /// What it would show if nobody had set it since [`Self::set_by`] was asked last.
+    #[must_use]
+    pub fn unset(&self, now: Instant) -> UtcMillis {
+        self.last.utc.after(now.saturating_duration_since(self.last.at))
+    }
+
+    /// By how many milliseconds it was set since this was asked last; negative if back.
+    pub fn set_by(&mut self, now: Captured) -> Option<i64> {
+        let by_ms = now.utc.0.saturating_sub(self.unset(now.at).0);
+        self.last = now;
+        (by_ms.unsigned_abs() >= Self::SMALLEST_MS).then_some(by_ms)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_noticed_once_and_one_that_is_slewed_is_not() {
+        let start = Captured { utc: UtcMillis(1_795_326_246_000), ..Captured::now() };
+        let later = |secs: u64, set_ms: i64| {
+            let now = start.after(Duration::from_secs(secs));
+            Captured { utc: now.utc.moved(set_ms), ..now }
+        };
+        let mut clock = WallClock::new(start, None);
+        let hours = 3 * 3_600_000;
+        assert_eq!(clock.set_by(later(10, 0)), None);
+        assert_eq!(clock.unset(later(12, 0).at), later(12, 0).utc);
+        assert_eq!(clock.set_by(later(20, hours)), Some(hours));
+        assert_eq!(clock.set_by(later(30, hours)), None);
+        assert_eq!(clock.set_by(later(40, 0)), Some(-hours));
+        // 500 parts in a million are what a kernel slews at most.
+        let slewed = (1..100).filter_map(|n| clock.set_by(later(40 + 15 * n, n as i64 * 8)));
+        assert_eq!(slewed.count(), 0);
+    }
+
+    #[test]
+    fn a_start_before_what_was_written_down_last_is_a_clock_set_back() {
+        let now = Captured::now();
+        let mut clock = WallClock::new(now, Some(now.utc.moved(90_000)));
+        assert_eq!(clock.set_by(now), Some(-90_000));
+        assert_eq!(clock.set_by(now), None);
+        assert_eq!(
+            WallClock::new(now, Some(now.utc.moved(-90_000))).set_by(now),
+            None,
+            "it was off for a while"
+        );
+    }
 
     #[test]
     fn times_are_shown_in_utc_with_milliseconds() {

@@ -9,5 +9,5 @@ mod view;
 
 pub use draw::draw_boxes;
 pub use jpeg::{JpegError, encode_jpeg, encode_rgb};
-pub use rgb::{Area, Resizer, RgbImage, frame_to_rgb};
+pub use rgb::{Area, Resizer, RgbImage, frame_to_rgb, rgb_to_i420};
 pub use view::{Picture, View};

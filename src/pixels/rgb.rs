@@ -1,7 +1,9 @@
 //! I420 to RGB, and RGB to another size.
 
 use porchlight_kernels::Method;
-use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix};
+use yuv::{
+    YuvChromaSubsampling, YuvConversionMode, YuvPlanarImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
+};
 
 use crate::model::{Frame, Rect};
 
@@ -92,13 +94,27 @@ pub fn frame_to_rgb(frame: &Frame, area: Area, out: &mut RgbImage) -> Area {
         width: area.width as u32,
         height: area.height as u32,
     };
-    let matrix = if frame.height() >= 720 { YuvStandardMatrix::Bt709 } else { YuvStandardMatrix::Bt601 };
+    let matrix = matrix(frame.height());
     out.width = area.width;
     out.height = area.height;
     out.data.resize(area.width * area.height * 3, 0);
     yuv::yuv420_to_rgb(&planes, &mut out.data, area.width as u32 * 3, YuvRange::Limited, matrix)
         .expect("the planes of a Frame fit its size");
     area
+}
+
+/// The way back: the planes of a [`Frame`] from 3 bytes a pixel. `None` if there are too few of them.
+#[must_use]
+pub fn rgb_to_i420(rgb: &[u8], width: usize, height: usize) -> Option<[Vec<u8>; 3]> {
+    let mut planar = YuvPlanarImageMut::alloc(width as u32, height as u32, YuvChromaSubsampling::Yuv420);
+    let (range, matrix) = (YuvRange::Limited, matrix(height));
+    yuv::rgb_to_yuv420(&mut planar, rgb, width as u32 * 3, range, matrix, YuvConversionMode::Balanced)
+        .ok()?;
+    Some([planar.y_plane, planar.u_plane, planar.v_plane].map(|plane| plane.borrow().to_vec()))
+}
+
+fn matrix(height: usize) -> YuvStandardMatrix {
+    if height >= 720 { YuvStandardMatrix::Bt709 } else { YuvStandardMatrix::Bt601 }
 }
 
 /// Resizes RGB pictures, keeping its buffers.

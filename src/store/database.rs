@@ -22,6 +22,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("migrations/0009_pictures_and_streams.sql")),
     M::up(include_str!("migrations/0010_people.sql")),
     M::up(include_str!("migrations/0011_habits.sql")),
+    M::up(include_str!("migrations/0012_wall_clock.sql")),
 ];
 
 /// Name of the database in the data folder.

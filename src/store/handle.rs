@@ -147,6 +147,11 @@ impl StoreHandle {
         answer.await.map_err(|_| StoreError::Gone)
     }
 
+    /// Sees whether the wall clock was set, and moves what waits along with it. Every commit does.
+    pub async fn heed_clock(&self) -> Result<(), StoreError> {
+        self.save_states(Vec::new()).await
+    }
+
     /// Gives up the messages to webhooks that are not among `known`: nobody would ever send them. Returns how many.
     pub async fn abandon_unknown(&self, known: Vec<WebhookId>) -> Result<usize, StoreError> {
         let (reply, answer) = oneshot::channel();

@@ -3,6 +3,8 @@
 //! The queue is bounded by rows and by bytes. What happens at the bound is the user's choice ([`config::QueueFull`]); either way
 //! the message stays in the history as given up, is counted, and the operator is told. Changes by hand are in [`super::steer`].
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows;
@@ -18,10 +20,10 @@ use crate::model::{
 pub enum Outcome {
     /// Done.
     Delivered,
-    /// Again at that time.
+    /// Again after that time.
     Retry {
-        /// When.
-        at: UtcMillis,
+        /// From when this is written down.
+        after: Duration,
         /// The message keeps its place in the queue, and those behind it wait.
         in_order: bool,
         /// The request it belongs to, if that held several messages.
@@ -186,6 +188,13 @@ fn drop_oldest(connection: &Connection, signals: &Signals) -> rusqlite::Result<O
     Ok(None)
 }
 
+/// The wall clock was set: what waits goes on waiting as long as it had to, in the same order.
+pub(super) fn move_waiting(connection: &Connection, by_ms: i64) -> rusqlite::Result<usize> {
+    let sql = "UPDATE delivery SET next_at = next_at + ?1, hold_until = hold_until + ?1, clock_set_ms = clock_set_ms + ?1 \
+               WHERE next_at IS NOT NULL";
+    connection.execute(sql, [by_ms])
+}
+
 /// What is not sent yet of an event that turned out to be wrong, and of the alerts it set off, is not sent any more. What is on its way
 /// is left alone. Returns whose messages those were.
 pub(super) fn retract(
@@ -215,7 +224,12 @@ pub(super) fn retract(
 }
 
 /// Writes down what became of a message. Does nothing if it was over already.
-pub(super) fn finish(connection: &Connection, finished: &Finished, room: &mut Room) -> rusqlite::Result<()> {
+pub(super) fn finish(
+    connection: &Connection,
+    finished: &Finished,
+    room: &mut Room,
+    now: UtcMillis,
+) -> rusqlite::Result<()> {
     let Finished { delivery, attempt, outcome } = finished;
     let id = delivery.uuid().into_bytes();
     let (error, code) = match (outcome, attempt) {
@@ -224,8 +238,8 @@ pub(super) fn finish(connection: &Connection, finished: &Finished, room: &mut Ro
         (_, None) => (None, None),
     };
     let (next_at, hold_until, batch) = match outcome {
-        Outcome::Retry { at, in_order: false, batch } => (Some(at.0), None, *batch),
-        Outcome::Retry { at, in_order: true, batch } => (None, Some(at.0), *batch),
+        Outcome::Retry { after, in_order: false, batch } => (Some(now.after(*after).0), None, *batch),
+        Outcome::Retry { after, in_order: true, batch } => (None, Some(now.after(*after).0), *batch),
         Outcome::Delivered | Outcome::Fallback | Outcome::Failed(_) => (None, None, None),
     };
     let over = matches!(outcome, Outcome::Delivered | Outcome::Failed(_));

@@ -11,9 +11,10 @@ use crate::model::{Attempt, Delivery, DeliveryStatus, Event, RuleRef, Trigger, U
 
 /// What [`delivery`] reads, in its order.
 pub(super) const DELIVERY: &str = "d.id, d.event_id, d.seq, d.webhook, d.rule_id, d.rule_name, d.status, d.attempts, \
-     d.created_at, d.next_at, d.last_error, d.error_code, d.trigger, d.forgiven, d.hold_until, d.batch, d.primary_error";
+     d.created_at, d.next_at, d.last_error, d.error_code, d.trigger, d.forgiven, d.hold_until, d.batch, d.primary_error, \
+     d.clock_set_ms";
 /// How many columns that is.
-pub(super) const DELIVERY_COLUMNS: usize = 17;
+pub(super) const DELIVERY_COLUMNS: usize = 18;
 
 pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
@@ -33,6 +34,7 @@ pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         hold_until: row.get::<_, Option<i64>>(14)?.map(UtcMillis),
         batch: row.get::<_, Option<[u8; 16]>>(15)?.map(Uuid::from_bytes),
         primary_error: row.get(16)?,
+        clock_set_ms: row.get(17)?,
     })
 }
 

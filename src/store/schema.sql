@@ -61,6 +61,7 @@ CREATE TABLE delivery (
   batch BLOB,                       -- the request it belongs to, once that has failed: it is repeated as it was
   primary_error TEXT,               -- what the webhook's own address ran into: it is the fallback's turn
   bytes INTEGER NOT NULL DEFAULT 0, -- of the state's body: what the queue holds
+  clock_set_ms INTEGER NOT NULL DEFAULT 0, -- by how much the wall clock was set while it waited: so much later is created_at now
   UNIQUE (event_id, seq, webhook),  -- a webhook hears of each state once, however many rules say so
   CHECK ((next_at IS NOT NULL) = (status IN ('pending', 'retrying')))
 ) STRICT, WITHOUT ROWID;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::steer;
 use super::webhooks;
 use crate::config::{self, Durability};
-use crate::model::{UtcMillis, WebhookId};
+use crate::model::{Captured, UtcMillis, WallClock, WebhookId};
 use crate::telemetry::{Stage, Telemetry, Worker};
 
 /// Commands in one transaction. The cost of a row is flat from about a hundred on.
@@ -47,6 +47,8 @@ pub(super) struct Writer {
     worker: Worker,
     commands: mpsc::Receiver<Command>,
     signals: Signals,
+    clock: WallClock,
+    read_clocks: fn() -> Captured,
     room: Room,
     /// Messages given up since the queue was full first.
     dropped: u64,
@@ -74,6 +76,7 @@ impl Writer {
         if removed > 0 {
             tracing::info!(files = removed, "removed picture files that no event names");
         }
+        let clock = WallClock::new(Captured::now(), last_time(&connection)?);
         let room = Room::read(&connection, limits.queue)?;
         telemetry.metrics.delivery_queue_depth.set(i64::try_from(room.rows).unwrap_or(i64::MAX));
         // Only for waiting with a time limit; nothing is spawned on it.
@@ -91,6 +94,8 @@ impl Writer {
             worker,
             commands,
             signals,
+            clock,
+            read_clocks: Captured::now,
             room,
             dropped: 0,
             runtime,
@@ -189,12 +194,18 @@ impl Writer {
         let mut failing_since: Option<Instant> = None;
         loop {
             let busy = self.worker.busy();
-            let mut room = self.room;
-            let result = transaction(&mut self.connection, jobs, &mut room, &self.signals);
+            let (mut room, mut clock) = (self.room, self.clock);
+            let now = (self.read_clocks)();
+            let set_by_ms = clock.set_by(now);
+            let signals = &self.signals;
+            let result = transaction(&mut self.connection, jobs, &mut room, signals, now.utc, set_by_ms);
             drop(busy);
             match result {
                 Ok(done) => {
-                    self.room = room;
+                    (self.room, self.clock) = (room, clock);
+                    if let Some(by_ms) = set_by_ms {
+                        tracing::warn!(by_ms, "the wall clock was set; messages wait as long as they had to");
+                    }
                     self.unsynced = self.limits.durability == Durability::Relaxed;
                     self.telemetry.metrics.store_commits.inc();
                     if let Some(since) = failing_since {
@@ -316,21 +327,32 @@ fn sweep(connection: &Connection, pictures: &Pictures) -> Result<Swept, StoreErr
     })
 }
 
+/// Up to when the clock went before this start, as far as is known: a machine without a battery may start in the past.
+fn last_time(connection: &Connection) -> rusqlite::Result<Option<UtcMillis>> {
+    let sql = "SELECT recorded_at FROM event_state ORDER BY rowid DESC LIMIT 1";
+    connection.query_row(sql, [], |row| row.get(0).map(UtcMillis)).optional()
+}
+
 fn transaction(
     connection: &mut Connection,
     jobs: &[Job],
     room: &mut Room,
     signals: &Signals,
+    now: UtcMillis,
+    set_by_ms: Option<i64>,
 ) -> rusqlite::Result<Vec<Done>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let now = UtcMillis::now();
+    // Before anything is written that goes by the new time.
+    if let Some(by_ms) = set_by_ms {
+        queue::move_waiting(&transaction, by_ms)?;
+    }
     let done = jobs.iter().map(|job| match job {
         Job::Commit(new, _) => {
             let inserted = new.iter().map(|new| commit::insert(&transaction, new, room, signals, now));
             inserted.collect::<rusqlite::Result<_>>().map(Done::Commit)
         }
         Job::Finish(finished, _) => {
-            finished.iter().try_for_each(|one| queue::finish(&transaction, one, room))?;
+            finished.iter().try_for_each(|one| queue::finish(&transaction, one, room, now))?;
             Ok(Done::Finish)
         }
         Job::Abandon(known, _) => {

@@ -144,3 +144,62 @@ fn a_picture_that_a_waiting_message_shows_stays_until_that_is_over() {
     tidy(&mut writer);
     assert_eq!((still(), writer.picture_bytes), (None, 5));
 }
+
+thread_local! {
+    /// What the wall clock of this test is ahead of the real one.
+    static AHEAD_MS: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
+}
+
+fn clocks() -> Captured {
+    let now = Captured::now();
+    Captured { utc: now.utc.moved(AHEAD_MS.get()), ..now }
+}
+
+const HOURS_MS: i64 = 3 * 3_600_000;
+
+/// Queues a message.
+fn queue_message(writer: &mut Writer) {
+    let (command, _) = command(String::new());
+    let Command::Commit { mut new, reply } = command else { unreachable!("it is one") };
+    let rule = crate::model::RuleRef { id: uuid::Uuid::nil(), name: String::new() };
+    new[0].deliveries = vec![PlannedDelivery { webhook: WebhookId::parse("hook").expect("a slug"), rule }];
+    writer.commit(vec![Command::Commit { new, reply }]).expect("committed");
+}
+
+/// The rows of the messages that wait, in the order in which they are due, and in how many seconds.
+fn waiting(writer: &Writer) -> Vec<(i64, i64)> {
+    let sql = "SELECT (SELECT s.rowid FROM event_state s WHERE s.event_id = d.event_id), next_at FROM delivery d \
+               WHERE next_at IS NOT NULL ORDER BY next_at, id";
+    let mut statement = writer.connection.prepare(sql).expect("a query");
+    let now = clocks().utc.0;
+    let row =
+        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get::<_, i64>(1)? - now + 500).div_euclid(1000)));
+    statement.query_map([], row).expect("rows").map(|row| row.expect("numbers")).collect()
+}
+
+#[test]
+fn what_waits_keeps_its_wait_and_its_order_when_the_clock_is_set() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut writer = writer(folder.path(), limits());
+    writer.read_clocks = clocks;
+    queue_message(&mut writer);
+    let retry = "UPDATE delivery SET next_at = next_at + 600000, hold_until = next_at, status = 'retrying'";
+    writer.connection.execute(retry, []).expect("as after a failure");
+    queue_message(&mut writer);
+    assert_eq!(waiting(&writer), [(2, 0), (1, 600)]);
+    AHEAD_MS.set(HOURS_MS);
+    queue_message(&mut writer);
+    assert_eq!(waiting(&writer), [(2, 0), (3, 0), (1, 600)]);
+    AHEAD_MS.set(-HOURS_MS);
+    queue_message(&mut writer);
+    assert_eq!(waiting(&writer), [(2, 0), (3, 0), (4, 0), (1, 600)]);
+    let age = "SELECT max(abs(created_at + clock_set_ms - ?1)) FROM delivery";
+    let age: i64 = writer.connection.query_row(age, [clocks().utc.0], |row| row.get(0)).expect("a number");
+    assert!(age < 10_000, "each is some seconds old: {age} ms");
+
+    // The power fails, and the clock starts in the past again.
+    AHEAD_MS.set(-2 * HOURS_MS);
+    writer.clock = WallClock::new(clocks(), last_time(&writer.connection).expect("readable"));
+    queue_message(&mut writer);
+    assert_eq!(waiting(&writer), [(2, 0), (3, 0), (4, 0), (5, 0), (1, 600)]);
+}

@@ -103,6 +103,7 @@ impl CameraCard {
             name: status.camera.name.clone(),
             source: match status.camera.source_type {
                 crate::model::SourceType::Rtsp => "RTSP",
+                crate::model::SourceType::Http => "HTTP",
                 crate::model::SourceType::File => "file",
             },
             state,

@@ -3,9 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod codecs;
 mod damage;
+mod faults;
 mod file;
 mod file_errors;
+mod http;
 mod rig;
 mod rtsp;
 mod waiting;

@@ -175,16 +175,3 @@ fn lost_packets_and_damage_never_show_a_wrong_picture_for_long() {
     let last = &hashes(&frames)[frames.len() - 5..];
     assert!(last.iter().all(|hash| clip().hashes.contains(hash)));
 }
-
-#[test]
-fn another_codec_says_what_to_set() {
-    record_log();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("h265.mkv");
-    let arguments = "-i {in} -frames:v 20 -an -c:v libx265 -x265-params log-level=none:bframes=0 {out}";
-    ffmpeg(arguments, &footage("bikes.mp4"), &path);
-    let sim = Sim::start(&["--mount", &format!("/cam={}", path.display())]);
-    let running = Running::start(camera(&sim.url("/cam"), ""));
-    assert_eq!(running.wait_for(Offline::Codec), "the camera sends H265; set its video encoding to H.264");
-    running.stop();
-}

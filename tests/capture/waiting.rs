@@ -6,6 +6,7 @@ use porchlight::decode::Video;
 use porchlight::model::Frame;
 use porchlight::telemetry::Telemetry;
 
+use crate::codecs::clips;
 use crate::common::footage;
 use crate::rig::{Shown, fast, packets, play, shown};
 
@@ -16,8 +17,8 @@ fn decoded(video: &mut Video<'_>) -> Vec<Shown> {
 /// Numbers, both clocks and pixels: later stages cannot tell that a picture waited.
 #[test]
 fn frames_that_waited_are_as_if_they_had_not() {
-    for clip in ["bikes.mp4", "bikes_bframes.mp4"] {
-        let path = footage(clip);
+    let others = ["h265", "mjpeg"].map(|codec| clips().path(codec));
+    for path in [footage("bikes.mp4"), footage("bikes_bframes.mp4")].into_iter().chain(others) {
         let packets = packets(&path);
         let (at_once, _) = play(&[fast(&path)], packets[0].captured);
         let telemetry = Telemetry::default();

@@ -43,6 +43,7 @@ pub(crate) fn delivery_of(event: &Event) -> Delivery {
         hold_until: None,
         batch: None,
         primary_error: None,
+        clock_set_ms: 0,
     }
 }
 

@@ -34,7 +34,7 @@ fn get(program: &Program, path: &str) -> Value {
 }
 
 /// Publishes an event; the answer comes once it is on the disk.
-fn publish(program: &Program, name: &str, bytes: usize) -> JoinHandle<StatusCode> {
+pub(crate) fn publish(program: &Program, name: &str, bytes: usize) -> JoinHandle<StatusCode> {
     let url = format!("{}/api/v1/events", program.address);
     let body = json!({"type": "job.done", "data": {"name": name, "padding": "x".repeat(bytes)}});
     std::thread::spawn(move || {

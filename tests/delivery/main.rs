@@ -5,6 +5,7 @@
 mod agent;
 mod argus;
 mod batches;
+mod clock;
 mod damage;
 mod formats;
 mod guide;

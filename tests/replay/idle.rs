@@ -77,6 +77,22 @@ fn rare_key_frames_delay_nothing() {
     same_events(&clip, 3);
 }
 
+/// Every picture of MJPEG is a key frame: one a second is looked at.
+#[test]
+fn other_codecs_give_the_same_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, encoder) in [
+        ("h265.mkv", "libx265 -preset ultrafast -x265-params log-level=none:bframes=0:keyint=20:scenecut=0"),
+        ("mjpeg.mkv", "mjpeg -q:v 4 -pix_fmt yuvj420p"),
+    ] {
+        let clip = folder.path().join(name);
+        let arguments = format!("-ss 24 -i {{in}} -t 20 -an -c:v {encoder} {{out}}");
+        common::ffmpeg(&arguments, &common::footage("visits.mp4"), &clip);
+        let decoded = same_events(&clip, 3);
+        assert!(decoded < 0.95, "{name}: {decoded:.2} of the pictures were decoded");
+    }
+}
+
 #[test]
 fn an_empty_street_is_looked_at_by_its_key_frames() {
     let told = told(&common::footage("empty.mp4"), "auto");

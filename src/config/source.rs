@@ -1,0 +1,162 @@
+//! The `source` of a camera and what belongs to it: address, credentials, transport, pace.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::read::percent_decode;
+use super::section::Section;
+use crate::model::SourceType;
+
+/// Where pictures come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A network camera over RTSP.
+    Rtsp(RtspSource),
+    /// A network camera over HTTP: an MJPEG stream, or single pictures.
+    Http(HttpSource),
+    /// A video file.
+    File(FileSource),
+}
+
+impl Source {
+    /// Its kind.
+    #[must_use]
+    pub fn source_type(&self) -> SourceType {
+        match self {
+            Self::Rtsp(_) => SourceType::Rtsp,
+            Self::Http(_) => SourceType::Http,
+            Self::File(_) => SourceType::File,
+        }
+    }
+}
+
+/// An RTSP address, its credentials taken out of it.
+#[derive(Clone)]
+pub struct RtspSource {
+    /// Without user and password.
+    pub url: Url,
+    /// User and password.
+    pub credentials: Option<Credentials>,
+    /// How media travels.
+    pub transport: Transport,
+}
+
+/// Without the query of the address: some cameras want the password there.
+impl fmt::Debug for RtspSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = (self.url.host_str(), self.url.port(), self.url.path(), self.transport);
+        f.debug_tuple("RtspSource").field(&fields).finish()
+    }
+}
+
+/// An HTTP address, its credentials taken out of it.
+#[derive(Clone)]
+pub struct HttpSource {
+    /// Without user and password.
+    pub url: Url,
+    /// User and password.
+    pub credentials: Option<Credentials>,
+    /// How often a camera that answers with one picture is asked.
+    pub interval: Duration,
+}
+
+/// As of [`RtspSource`].
+impl fmt::Debug for HttpSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = (self.url.host_str(), self.url.port(), self.url.path(), self.interval);
+        f.debug_tuple("HttpSource").field(&fields).finish()
+    }
+}
+
+/// User and password of a camera.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// User.
+    pub username: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+/// How RTP travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Interleaved, unless the camera refuses that; then datagrams.
+    Auto,
+    /// Interleaved in the RTSP connection.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A video file as a camera.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    /// MP4 or MKV.
+    pub path: PathBuf,
+    /// At the recorded speed, or as fast as it can be examined.
+    pub realtime: bool,
+    /// Start again at the end.
+    pub repeat: bool,
+}
+
+const ADDRESS: &str = "expected rtsp://HOST[:PORT]/PATH or http://HOST[:PORT]/PATH";
+
+pub(super) fn source(section: &Section<'_>) -> Source {
+    let text: String = section.required("source");
+    let username: Option<String> = section.optional("username");
+    let password = section.secret("password");
+    let transport = section
+        .choice("transport", &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
+    let interval = section.seconds("snapshot_interval_s", 0.05..=3600.0);
+    let realtime = section.choice("pace", &[("realtime", true), ("fast", false)]);
+    let repeat = section.required("loop");
+    let file = |path: String| Source::File(FileSource { path: path.into(), realtime, repeat });
+    let Some((scheme, _)) = text.split_once("://") else { return file(text) };
+    let scheme = scheme.to_ascii_lowercase();
+    if !["rtsp", "http", "https"].contains(&scheme.as_str()) {
+        let message = format!("`{scheme}://` is not supported; use rtsp://, http:// or a file");
+        section.wrong("source", message);
+        return file(text);
+    }
+    let Some(mut url) = Url::parse(&text).ok().filter(Url::has_host) else {
+        section.wrong("source", format!("is not an address; {ADDRESS}"));
+        return file(text);
+    };
+    let credentials = credentials(section, &mut url, username, password);
+    match scheme.as_str() {
+        "rtsp" => Source::Rtsp(RtspSource { url, credentials, transport }),
+        _ => Source::Http(HttpSource { url, credentials, interval }),
+    }
+}
+
+/// Credentials may stand in the address or in keys of their own; inside, they are never part of the address.
+fn credentials(
+    section: &Section<'_>,
+    url: &mut Url,
+    username: Option<String>,
+    password: Option<SecretString>,
+) -> Option<Credentials> {
+    let in_url = (!url.username().is_empty())
+        .then(|| (percent_decode(url.username()), percent_decode(url.password().unwrap_or_default())));
+    if in_url.is_some() && (username.is_some() || password.is_some()) {
+        section.wrong("source", "holds a user and so do username/password; keep one of them");
+    }
+    if username.is_none() && password.is_some() {
+        let keys = ["password", "password_env", "password_file"];
+        let key = keys.into_iter().find(|key| section.has(key)).unwrap_or("username");
+        section.wrong(key, "there is no username beside it");
+    }
+    let credentials = match (in_url, username) {
+        (Some((username, password)), _) => Some(Credentials { username, password: password.into() }),
+        (None, Some(username)) => Some(Credentials { username, password: password.unwrap_or_default() }),
+        (None, None) => None,
+    };
+    // Both only fail on addresses without a host, and this one has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    credentials
+}
