@@ -17,7 +17,7 @@ use super::body::{self, Fields, Report};
 use super::query::{Complaint, PathId, Query};
 use super::reply::Failure;
 use super::{ApiState, events};
-use crate::model::{EnrolledFace, EventId, Person, PersonId, UtcMillis};
+use crate::model::{EnrolledFace, Event, EventId, EventType, Person, PersonId, UtcMillis};
 use crate::store::{NewPerson, People, StoreError};
 
 /// A photo in base64.
@@ -97,11 +97,14 @@ pub(super) async fn enrol(
         (described(fields, name.unwrap_or_default()), Photo::read(fields))
     })?;
     let face = see(&state, &identity, photo).await?;
-    let person = with_people(&state, move |people| {
-        let person = people.enrol(&new, &[face], UtcMillis::now())?;
-        row(people, &person)
-    });
-    Ok((StatusCode::CREATED, Json(person.await?)))
+    let now = UtcMillis::now();
+    let (person, row) =
+        with_people(&state, move |people| with_row(people, people.enrol(&new, &[face], now)?)).await?;
+    match person.created_at == now {
+        true => tell(&state, EventType::PERSON_CREATED, "enrolled", &person),
+        false => tell(&state, EventType::PERSON_UPDATED, "changed", &person),
+    }
+    Ok((StatusCode::CREATED, Json(row)))
 }
 
 /// One more photo: `{"photo": base64 | "event_id", "face"?}`.
@@ -121,11 +124,8 @@ pub(super) async fn add_face(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let face = face_for(&state, &identity, id, body).await?;
-    let person = with_people(&state, move |people| {
-        people.add_faces(id, &[face], UtcMillis::now())?;
-        one_row(people, id)
-    });
-    Ok((StatusCode::CREATED, Json(person.await?.ok_or_else(unknown)?)))
+    let row = changed(&state, id, move |people| people.add_faces(id, &[face], UtcMillis::now()));
+    Ok((StatusCode::CREATED, Json(row.await?)))
 }
 
 /// "This is not John": `{"event_id" | "photo": base64, "face"?}`.
@@ -145,11 +145,8 @@ pub(super) async fn correct(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let face = face_for(&state, &identity, id, body).await?;
-    let person = with_people(&state, move |people| {
-        people.refute(id, &face, UtcMillis::now())?;
-        one_row(people, id)
-    });
-    Ok((StatusCode::CREATED, Json(person.await?.ok_or_else(unknown)?)))
+    let row = changed(&state, id, move |people| people.refute(id, &face, UtcMillis::now()));
+    Ok((StatusCode::CREATED, Json(row.await?)))
 }
 
 /// "This is Anna": `{"name"?, "department"?, "is_vip"?, "entity_type"?}`. With the name of somebody enrolled the two become one.
@@ -175,11 +172,13 @@ pub(super) async fn rename(
         }
         described(fields, name.unwrap_or_else(|| known.name.to_string()))
     })?;
-    let person = with_people(&state, move |people| {
+    let described = with_people(&state, move |people| {
         let person = people.describe(id, &new, UtcMillis::now())?;
-        person.map(|person| row(people, &person)).transpose()
+        person.map(|person| with_row(people, person)).transpose()
     });
-    Ok(Json(person.await?.ok_or_else(unknown)?))
+    let (person, row) = described.await?.ok_or_else(unknown)?;
+    tell(&state, EventType::PERSON_UPDATED, "changed", &person);
+    Ok(Json(row))
 }
 
 #[utoipa::path(
@@ -194,10 +193,39 @@ pub(super) async fn forget(
     State(state): State<ApiState>,
     PathId(id): PathId<PersonId>,
 ) -> Result<StatusCode, Failure> {
-    match with_people(&state, move |people| people.delete(id)).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(unknown()),
-    }
+    let person = with_people(&state, move |people| {
+        let Some(person) = people.get(id)? else { return Ok(None) };
+        Ok(people.delete(id)?.then_some(person))
+    });
+    tell(&state, EventType::PERSON_DELETED, "forgotten", &person.await?.ok_or_else(unknown)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes somebody and tells of it.
+async fn changed(
+    state: &ApiState,
+    id: PersonId,
+    change: impl FnOnce(&People) -> Result<(), StoreError> + Send + 'static,
+) -> Result<Value, Failure> {
+    let changed = with_people(state, move |people| {
+        change(people)?;
+        people.get(id)?.map(|person| with_row(people, person)).transpose()
+    });
+    let (person, row) = changed.await?.ok_or_else(unknown)?;
+    tell(state, EventType::PERSON_UPDATED, "changed", &person);
+    Ok(row)
+}
+
+/// That somebody is known, is known differently, or is not any more.
+fn tell(state: &ApiState, kind: EventType, what: &str, person: &Person) {
+    let (name, department) = (person.name.to_string(), &person.department);
+    let description = format!("{name} was {what}");
+    let person = json!({
+        "id": person.id.to_string(), "name": name, "department": department, "is_vip": person.is_vip,
+        "entity_type": person.entity_type,
+    });
+    let data = [("person".to_owned(), person)].into_iter().collect();
+    state.0.publisher.tell(Event { description, data, ..Event::new(kind, UtcMillis::now()) });
 }
 
 /// Where a face comes from.
@@ -305,6 +333,11 @@ fn wrong(message: &str, kind: &'static str) -> Complaint {
 
 fn one_row(people: &People, id: PersonId) -> Result<Option<Value>, StoreError> {
     people.get(id)?.map(|person| row(people, &person)).transpose()
+}
+
+fn with_row(people: &People, person: Person) -> Result<(Person, Value), StoreError> {
+    let row = row(people, &person)?;
+    Ok((person, row))
 }
 
 fn row(people: &People, person: &Person) -> Result<Value, StoreError> {

@@ -52,6 +52,14 @@ types! {
     CONFIG_CHANGED = "config.changed";
     /// The agent runs with a configuration it did not run with before.
     CONFIG_DEPLOYED = "config.deployed";
+    /// Somebody was enrolled.
+    PERSON_CREATED = "person.created";
+    /// Another name, another photo, or a face that is not this person's.
+    PERSON_UPDATED = "person.updated";
+    /// Somebody was forgotten.
+    PERSON_DELETED = "person.deleted";
+    /// A piece of housekeeping was done.
+    JOB_COMPLETED = "job.completed";
     /// Somebody tries a webhook.
     WEBHOOK_TEST = "webhook.test";
     /// Something should be looked at: the disk, the pace.

@@ -55,6 +55,16 @@ impl Publisher {
         self.commit(self.plan(event, picture)).await
     }
 
+    /// The same where nobody waits for the commit.
+    pub fn tell(&self, event: Event) {
+        let publisher = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = publisher.publish(event, None).await {
+                tracing::error!(%error, "an event is lost: the store is gone");
+            }
+        });
+    }
+
     /// The same for the thread that tells what the cameras saw, which may take back what it has told.
     pub fn publish_blocking(&self, event: Event, picture: Option<Picture>) -> Result<Receipt, StoreError> {
         let retracts = event.corrects();

@@ -19,9 +19,7 @@ const PIECE: usize = 64;
 pub(super) struct Walk {
     stage: Stage,
     after: Option<EventId>,
-    events_removed: usize,
-    pictures_removed: usize,
-    strangers_removed: usize,
+    removed: Removed,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +40,16 @@ pub(super) struct Step {
     pub(super) done: bool,
     /// Bytes of pictures that are gone.
     pub(super) picture_bytes: u64,
+    /// What the whole walk removed, in its last step.
+    pub(super) removed: Removed,
+}
+
+/// What is gone, in rows.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Removed {
+    pub(super) events: u64,
+    pub(super) pictures: u64,
+    pub(super) strangers: u64,
 }
 
 impl Walk {
@@ -60,7 +68,7 @@ impl Walk {
                 let piece = oldest(connection, self.after)?;
                 let cut = retention::events(&piece, limits, used_bytes(connection)?, now);
                 let sql = "DELETE FROM event WHERE id = ?1";
-                self.events_removed += cut.remove.len();
+                self.removed.events += cut.remove.len() as u64;
                 self.apply(connection, pictures, &piece, &cut, sql)
             }
             Stage::Pictures => {
@@ -68,11 +76,11 @@ impl Walk {
                 let cut = retention::pictures(&piece, limits, picture_bytes, now);
                 let sql = "UPDATE event SET picture_path = NULL, picture_sha256 = NULL, picture_bytes = NULL \
                            WHERE id = ?1";
-                self.pictures_removed += cut.remove.len();
+                self.removed.pictures += cut.remove.len() as u64;
                 self.apply(connection, pictures, &piece, &cut, sql)
             }
             Stage::Strangers => {
-                self.strangers_removed += forget_strangers(connection, limits.strangers_keep, now)?;
+                self.removed.strangers += forget_strangers(connection, limits.strangers_keep, now)? as u64;
                 self.next_stage();
                 Ok(Step::default())
             }
@@ -83,13 +91,12 @@ impl Walk {
                 Ok(Step::default())
             }
             Stage::Done => {
-                let (events, pictures, strangers) =
-                    (self.events_removed, self.pictures_removed, self.strangers_removed);
+                let Removed { events, pictures, strangers } = self.removed;
                 if events + pictures + strangers > 0 {
                     tracing::info!(events, pictures, strangers, "what is old was removed");
                 }
-                *self = Self::default();
-                Ok(Step { done: true, picture_bytes: 0 })
+                let removed = std::mem::take(self).removed;
+                Ok(Step { done: true, picture_bytes: 0, removed })
             }
         }
     }
@@ -114,7 +121,7 @@ impl Walk {
         }
         files.iter().for_each(|path| pictures.remove(path));
         let gone = piece.iter().filter(|event| cut.remove.contains(&event.id));
-        let step = Step { done: false, picture_bytes: gone.map(|event| event.picture_bytes).sum() };
+        let step = Step { picture_bytes: gone.map(|event| event.picture_bytes).sum(), ..Step::default() };
         self.after = piece.last().map(|event| event.id);
         if !cut.go_on {
             self.next_stage();
@@ -136,7 +143,7 @@ impl Walk {
         if gone.len() < PIECE {
             self.next_stage();
         }
-        Ok(Step { done: false, picture_bytes: gone.iter().map(|(_, bytes)| bytes).sum() })
+        Ok(Step { picture_bytes: gone.iter().map(|(_, bytes)| bytes).sum(), ..Step::default() })
     }
 
     fn next_stage(&mut self) {

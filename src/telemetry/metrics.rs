@@ -64,6 +64,12 @@ pub struct Metrics {
     pub store_commits: Counter,
     /// Pictures that were not written for lack of room.
     pub store_pictures_refused: Counter,
+    /// Events that were too old or too many.
+    pub store_events_removed: Counter,
+    /// The same of pictures whose events stay.
+    pub store_pictures_removed: Counter,
+    /// Strangers nobody has seen for long.
+    pub store_strangers_removed: Counter,
     /// Bytes of pictures on disk.
     pub store_pictures_bytes: Gauge,
     /// Webhook requests.
@@ -99,6 +105,9 @@ impl Default for Metrics {
             store_events: Counter::default(),
             store_commits: Counter::default(),
             store_pictures_refused: Counter::default(),
+            store_events_removed: Counter::default(),
+            store_pictures_removed: Counter::default(),
+            store_strangers_removed: Counter::default(),
             store_pictures_bytes: Gauge::default(),
             delivery_attempts: Family::default(),
             delivery_latency: Histogram::new([0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0]),
@@ -129,6 +138,11 @@ impl Metrics {
         r.register("store_commits", "Transactions", self.store_commits.clone());
         let refused = self.store_pictures_refused.clone();
         r.register("store_pictures_refused", "Pictures not written: no room", refused);
+        let (events, pictures) = (self.store_events_removed.clone(), self.store_pictures_removed.clone());
+        r.register("store_events_removed", "Events too old or too many", events);
+        r.register("store_pictures_removed", "Pictures too old or too many", pictures);
+        let strangers = self.store_strangers_removed.clone();
+        r.register("store_strangers_removed", "Strangers not seen for long", strangers);
         let bytes = self.store_pictures_bytes.clone();
         r.register_with_unit("store_pictures", "Pictures on disk", Unit::Bytes, bytes);
         r.register("delivery_attempts", "Webhook requests", self.delivery_attempts.clone());

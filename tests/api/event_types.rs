@@ -15,7 +15,7 @@ const NAMES: &str = "alert.triggered face.detected face.recognized stranger.aler
     backup.completed backup.failed infrastructure.alert.firing infrastructure.alert.resolved webhook.delivery_failed \
     webhook.disabled webhook.recovered webhook.test queue.full heartbeat";
 
-async fn entry(served: &Served, name: &str) -> Value {
+pub(crate) async fn entry(served: &Served, name: &str) -> Value {
     let answer = served.get(&format!("/api/v1/event-types/{name}")).await;
     assert_eq!(answer.status, StatusCode::OK, "{name}");
     answer.json()

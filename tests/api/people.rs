@@ -8,6 +8,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::common;
+use crate::event_types::{assert_fits, entry};
+use crate::reports::until_told;
 use crate::rig::{NOON, event, jpeg, serve, serve_guarded};
 use crate::webhooks::{call, ok};
 
@@ -41,6 +43,15 @@ async fn s5_3_a_person_is_enrolled_from_a_photo_and_forgotten() {
     assert_eq!(served.get(&path).await.status, StatusCode::NOT_FOUND);
     let people = People::open(served.folder.path()).expect("the same folder");
     assert!(people.faces(None).expect("readable").is_empty(), "nothing is left of him");
+    let told = until_told(&served, 1, "person.deleted").await;
+    assert_eq!(told[0]["description"], "Johann was forgotten");
+    let created = &until_told(&served, 1, "person.created").await[0];
+    assert_eq!(
+        (&created["data"]["person"]["name"], &created["data"]["person"]["is_vip"]),
+        (&json!("John"), &json!(true))
+    );
+    assert_fits(&entry(&served, "person.created").await["schema"], created);
+    until_told(&served, 2, "person.updated").await;
     served.stop().await;
 }
 

@@ -22,7 +22,7 @@ async fn events(served: &Served) -> Vec<Value> {
     events
 }
 
-async fn until_told(served: &Served, count: usize, kind: &str) -> Vec<Value> {
+pub(crate) async fn until_told(served: &Served, count: usize, kind: &str) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let told: Vec<Value> =

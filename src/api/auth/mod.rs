@@ -28,7 +28,7 @@ use super::ApiState;
 use super::connection::Client;
 use super::reply::no_such_route;
 use crate::config::{self, Auth, Config};
-use crate::model::{Event, EventId, LinkError, Scope, Scopes, UtcMillis};
+use crate::model::{EventId, LinkError, Scope, Scopes, UtcMillis};
 use crate::publish::Publisher;
 use crate::store::{StoreError, TokenCheck, Tokens};
 use doors::{Door, Doors};
@@ -85,19 +85,9 @@ impl Access {
         if tell {
             let address = caller.address;
             tracing::warn!(%address, reason, failures = count, blocked, "a login failed");
-            self.publish(events::login_failed(address, reason, count, blocked));
+            self.publisher.tell(events::login_failed(address, reason, count, blocked));
         }
         answer
-    }
-
-    /// Nobody waits for the commit: the answer does not depend on it.
-    fn publish(&self, event: Event) {
-        let publisher = self.publisher.clone();
-        tokio::spawn(async move {
-            if let Err(error) = publisher.publish(event, None).await {
-                tracing::error!(%error, "an event is lost: the store is gone");
-            }
-        });
     }
 }
 

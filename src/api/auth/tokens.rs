@@ -64,7 +64,7 @@ pub(in crate::api) async fn create(
             tokens.create(&wish.name, wish.scopes, wish.customer.as_deref(), expires_at, now)
         })
         .await?;
-    access.publish(events::token_created(&row_of_it, &identity));
+    access.publisher.tell(events::token_created(&row_of_it, &identity));
     tracing::info!(token = row_of_it.id, name = row_of_it.name, by = identity.name, "token made");
     let mut answer = row(&row_of_it);
     answer["token"] = secret.expose_secret().into();
@@ -89,7 +89,7 @@ pub(in crate::api) async fn revoke(
     let access = &state.0.access;
     let revoked = access.with_tokens(move |tokens| tokens.revoke(&id)).await?;
     let revoked = revoked.ok_or_else(|| Failure::NotFound("there is no such token".to_owned()))?;
-    access.publish(events::token_deleted(&revoked, &identity));
+    access.publisher.tell(events::token_deleted(&revoked, &identity));
     tracing::info!(token = revoked.id, name = revoked.name, by = identity.name, "token revoked");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -14,13 +14,14 @@ use super::query::Query;
 use super::reply::Failure;
 use crate::model::EventType;
 
-const FAMILIES: [&str; 9] = [
+const FAMILIES: [&str; 10] = [
     include_str!("camera.json"),
     include_str!("config.json"),
     include_str!("data.json"),
     include_str!("face.json"),
     include_str!("job.json"),
     include_str!("object.json"),
+    include_str!("person.json"),
     include_str!("system.json"),
     include_str!("user.json"),
     include_str!("webhook.json"),

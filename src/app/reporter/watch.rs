@@ -1,10 +1,11 @@
 //! What changed since the last look at cameras, disk and workers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::model::{CameraRef, CameraSlug, CameraState, Event, EventType, UtcMillis, ViewProblem};
+use crate::model::{CameraRef, CameraSlug, CameraState, Event, EventId, EventType, UtcMillis, ViewProblem};
 use crate::telemetry::CameraStatus;
 
 /// Everything looked at, at one time.
@@ -18,6 +19,16 @@ pub(super) struct Seen {
     pub(super) slow: Option<String>,
     /// One that is for so long that it will not end.
     pub(super) hung: Option<String>,
+    /// What was removed for its age or its amount since the start.
+    pub(super) removed: Removed,
+}
+
+/// Rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Removed {
+    pub(super) events: u64,
+    pub(super) pictures: u64,
+    pub(super) strangers: u64,
 }
 
 /// What was told so far.
@@ -29,13 +40,18 @@ pub(super) struct Watch {
     disk_low: bool,
     slow: Option<String>,
     hung: Option<String>,
+    /// What was told of what was removed, and when.
+    swept: Option<(UtcMillis, Removed)>,
 }
+
+/// What is removed is told once in this time: housekeeping goes on all day, a little every minute.
+const SWEEP_TOLD_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Watch {
     /// Below `min_free_bytes` no pictures are written; that is worth telling.
     pub(super) fn new(min_free_bytes: u64) -> Self {
         let (cameras, views) = (BTreeMap::new(), BTreeMap::new());
-        Self { min_free_bytes, cameras, views, disk_low: false, slow: None, hung: None }
+        Self { min_free_bytes, cameras, views, disk_low: false, slow: None, hung: None, swept: None }
     }
 
     /// The events of what is different now. Each is told once.
@@ -61,7 +77,27 @@ impl Watch {
             events.push(event(EventType::SYSTEM_ERROR, seen.at, format!("{worker} hangs"), data));
         }
         self.hung.clone_from(&seen.hung);
+        events.extend(self.sweep(seen));
         events
+    }
+
+    fn sweep(&mut self, seen: &Seen) -> Option<Event> {
+        let (since, before) = *self.swept.get_or_insert((seen.at, seen.removed));
+        if seen.at.since(since) < SWEEP_TOLD_EVERY || seen.removed == before {
+            return None;
+        }
+        self.swept = Some((seen.at, seen.removed));
+        let events = seen.removed.events.saturating_sub(before.events);
+        let pictures = seen.removed.pictures.saturating_sub(before.pictures);
+        let strangers = seen.removed.strangers.saturating_sub(before.strangers);
+        let data = json!({
+            "id": EventId::new(seen.at), "type": "retention_sweep", "status": "success",
+            "started_at": since, "finished_at": seen.at,
+            "result_summary": {"events": events, "pictures": pictures, "strangers": strangers},
+        });
+        let description =
+            format!("Removed for their age: {events} events, {pictures} pictures, {strangers} strangers");
+        Some(event(EventType::JOB_COMPLETED, seen.at, description, data))
     }
 
     fn camera(&mut self, status: &CameraStatus, events: &mut Vec<Event>) {
@@ -150,6 +186,7 @@ mod tests {
             free_bytes: Some(free_bytes),
             slow: name(slow),
             hung: name(hung),
+            removed: Removed::default(),
         }
     }
 
@@ -183,5 +220,22 @@ mod tests {
         );
         assert!(told(&mut watch, &seen(1, Some("detect"), Some("detect"))).is_empty());
         assert_eq!(told(&mut watch, &seen(1, None, None)), ["system.alert: detect goes on"]);
+    }
+    #[test]
+    fn s4_5_what_retention_removed_is_told_once_a_day() {
+        let day = |days: i64| UtcMillis(days * 24 * 60 * 60 * 1000);
+        let seen = |at, events| Seen {
+            at,
+            removed: Removed { events, ..Removed::default() },
+            ..seen(1, None, None)
+        };
+        let mut watch = Watch::new(0);
+        assert!(told(&mut watch, &seen(day(1), 5)).is_empty(), "what was there at the start");
+        assert!(told(&mut watch, &seen(UtcMillis(day(2).0 - 1), 7)).is_empty(), "too soon");
+        let job = watch.look(&seen(day(2), 12)).remove(0);
+        assert_eq!((job.kind.as_str(), &job.data["type"]), ("job.completed", &json!("retention_sweep")));
+        assert_eq!(job.data["result_summary"], json!({"events": 7, "pictures": 0, "strangers": 0}));
+        assert!(told(&mut watch, &seen(day(3), 12)).is_empty(), "nothing new");
+        assert_eq!(watch.look(&seen(day(4), 13)).len(), 1);
     }
 }
