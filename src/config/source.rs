@@ -159,7 +159,7 @@ pub(super) fn source(section: &Section<'_>) -> Source {
 
 /// `/dev/video0`, `/dev/v4l/by-id/…`, `usb:0` or `usb:` and the name of a link in `/dev/v4l/by-id`.
 fn device(text: &str) -> Option<PathBuf> {
-    if text.starts_with("/dev/") {
+    if text.starts_with("/dev/video") || text.starts_with("/dev/v4l/") {
         return Some(text.into());
     }
     let name = text.strip_prefix("usb:").filter(|name| !name.is_empty() && !name.contains('/'))?;
