@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use super::probe::probe;
-use crate::config::{Config, Problem};
+use crate::config::{CameraConfig, Config, NO_USB, Problem, Source};
 use crate::delivery::Webhooks;
 use crate::inference::{Library, Runtime};
 
 /// What is wrong with what a valid configuration names: formats of webhooks, the model, ONNX Runtime (loaded for real).
 #[must_use]
 pub fn problems(config: &Config) -> Vec<Problem> {
+    let usb = |camera: &CameraConfig| matches!(camera.source, Source::Usb(_)) && !cfg!(feature = "usb");
     let mut problems = Webhooks::compile(config).err().unwrap_or_default();
+    for (index, _) in config.cameras.iter().enumerate().filter(|(_, camera)| usb(camera)) {
+        problems.push(problem(&format!("camera[{}].source", index + 1), NO_USB.to_owned()));
+    }
     match Library::find(&config.models) {
         Err(error) => problems.push(problem("models.dir", error.to_string())),
         Ok(library) => {
