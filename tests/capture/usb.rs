@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use porchlight::model::{CameraState, Offline};
+use porchlight::model::Offline;
 
 use crate::rig::{HASTE, Running, camera};
 
@@ -17,7 +17,7 @@ fn plug(how: &str) {
 #[ignore = "needs a camera that can be pulled out: make usb"]
 fn a_usb_camera_is_seen_pulled_out_and_plugged_in_again() {
     for (source, size) in
-        [("/dev/video0", "640x360"), ("usb:0", "320x180"), ("/dev/v4l/by-id/porch", "1280x720")]
+        [("/dev/video0", "640x360"), ("usb:0", "320x180"), ("/dev/v4l/by-id/porch", "640x480")]
     {
         if source.contains("by-id") {
             // What udev would do; the machine has none.
@@ -38,8 +38,8 @@ fn a_usb_camera_is_seen_pulled_out_and_plugged_in_again() {
             // For longer than the longest pause: patience has no end.
             std::thread::sleep(HASTE.longest_pause * 2);
             plug("bind");
+            running.wait_for_online();
             running.wait_for_more_frames(5);
-            assert_eq!(running.state(), CameraState::Online);
         }
         assert!(running.sessions() >= 3, "{}", running.sessions());
         running.stop();
