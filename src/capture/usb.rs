@@ -186,7 +186,9 @@ fn choose(formats: &[CameraFormat], wanted: (u32, u32)) -> Option<CameraFormat> 
         (distance, fps < 10, format.format() == FrameFormat::MJPEG, fps.abs_diff(15))
     };
     let readable = |format: &&CameraFormat| {
-        FORMATS.contains(&format.format()) && format.width() % 2 == 0 && area(format.resolution()) > 0.0
+        FORMATS.contains(&format.format())
+            && format.width().is_multiple_of(2)
+            && area(format.resolution()) > 0.0
     };
     formats.iter().filter(readable).min_by_key(|format| rank(format)).copied()
 }
@@ -195,9 +197,10 @@ fn choose(formats: &[CameraFormat], wanted: (u32, u32)) -> Option<CameraFormat> 
 fn index(device: &Path) -> Result<u32, Failure> {
     let shown = device.display();
     let target: PathBuf = device.canonicalize().map_err(|error| {
-        let detail = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("{shown} is not there; is the camera plugged in?"),
-            _ => format!("{shown}: {error}"),
+        let detail = if error.kind() == std::io::ErrorKind::NotFound {
+            format!("{shown} is not there; is the camera plugged in?")
+        } else {
+            format!("{shown}: {error}")
         };
         Failure::new(Offline::Unreachable, detail)
     })?;
