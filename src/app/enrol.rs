@@ -67,6 +67,9 @@ impl std::fmt::Display for Refusal {
                 FaceFlaw::TooBright => "the face is burnt out",
                 FaceFlaw::TurnedAway => "the face is turned away: take one from the front",
                 FaceFlaw::CutOff => "the face is cut off by the edge",
+                FaceFlaw::Covered => {
+                    "part of the face is covered: take one that shows both eyes and the mouth"
+                }
                 FaceFlaw::Uncertain => "what is there does not look enough like a face",
             }),
         }

@@ -50,6 +50,8 @@ pub enum FaceFlaw {
     TurnedAway,
     /// Cut off by the edge of the picture.
     CutOff,
+    /// An eye, the nose or a corner of the mouth is behind something.
+    Covered,
     /// The detector itself is not sure.
     Uncertain,
 }
@@ -65,6 +67,7 @@ impl FaceFlaw {
             Self::TooBright => "too_bright",
             Self::TurnedAway => "turned_away",
             Self::CutOff => "cut_off",
+            Self::Covered => "covered",
             Self::Uncertain => "uncertain",
         }
     }

@@ -45,6 +45,31 @@ async fn s5_3_a_person_is_enrolled_from_a_photo_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn this_is_not_john_until_somebody_says_that_it_is() {
+    let served = serve("").await;
+    let body = json!({"name": "John", "photo": STANDARD.encode(photo())});
+    let john = ok(&call(&served, Method::POST, "/api/v1/people", &body).await, 201);
+    let path = format!("/api/v1/people/{}", john["id"].as_str().expect("an id"));
+    let found = event(NOON, "door", "person");
+    served.commit(&found, Some(&photo()), &[]).await;
+    let people = People::open(served.folder.path()).expect("the same folder");
+    let embedder = people.faces(None).expect("readable").remove(0).face.embedder;
+    let others = || people.acquaintances(&embedder).expect("readable")[0].others.len();
+    let seen = json!({"event_id": found.id});
+
+    let corrected = ok(&call(&served, Method::POST, &format!("{path}/corrections"), &seen).await, 201);
+    assert_eq!((&corrected["faces"], others()), (&json!(1), 1), "a face of somebody else is none of his");
+    let again = ok(&call(&served, Method::POST, &format!("{path}/faces"), &seen).await, 201);
+    assert_eq!((&again["faces"], others()), (&json!(2), 0), "it was he after all");
+    let corrected = ok(&call(&served, Method::POST, &format!("{path}/corrections"), &seen).await, 201);
+    assert_eq!((&corrected["faces"], others()), (&json!(1), 1), "and it was not");
+
+    let nobody = "/api/v1/people/01992f6e-5d0a-7cc3-98c4-dc0c0c07398f/corrections";
+    assert_eq!(call(&served, Method::POST, nobody, &seen).await.status, StatusCode::NOT_FOUND);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_gets_a_name_afterwards() {
     let served = serve("").await;
     let people = People::open(served.folder.path()).expect("the same folder");

@@ -77,6 +77,10 @@ fn s3_1_a_stranger_is_told_of_until_somebody_says_who_it_is_and_again_when_forgo
     let enrolled =
         door.run(&["enroll", "Phone Man", photo.to_str().expect("UTF-8"), "--department", "Sales", "--vip"]);
     assert!(enrolled.status.success(), "{}", text(&enrolled));
+    let looked = door.run(&["faces", "--json", photo.to_str().expect("UTF-8")]);
+    let face: Value = serde_json::from_slice(&looked.stdout).expect("one face");
+    assert_eq!(face["best_match"]["name"], "Phone Man");
+    assert_eq!(face["recognition"]["status"], "known");
     let events = door.replay("carphone.mp4");
     assert!(of(&events, "stranger.alert").is_empty(), "{events:#?}");
     let known = of(&events, "face.recognized");
