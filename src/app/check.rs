@@ -10,9 +10,10 @@ use crate::inference::{Library, Runtime};
 /// What is wrong with what a valid configuration names: formats of webhooks, the model, ONNX Runtime (loaded for real).
 #[must_use]
 pub fn problems(config: &Config) -> Vec<Problem> {
-    let usb = |camera: &CameraConfig| matches!(camera.source, Source::Usb(_)) && !cfg!(feature = "usb");
+    let unread = |camera: &CameraConfig| camera.enabled && matches!(camera.source, Source::Usb(_));
     let mut problems = Webhooks::compile(config).err().unwrap_or_default();
-    for (index, _) in config.cameras.iter().enumerate().filter(|(_, camera)| usb(camera)) {
+    let cameras = config.cameras.iter().enumerate();
+    for (index, _) in cameras.filter(|(_, camera)| !cfg!(feature = "usb") && unread(camera)) {
         problems.push(problem(&format!("camera[{}].source", index + 1), NO_USB.to_owned()));
     }
     match Library::find(&config.models) {

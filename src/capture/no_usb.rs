@@ -8,7 +8,7 @@ use crate::model::Offline;
 
 /// Nothing ever is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Busy;
+pub(super) struct Busy {}
 
 pub(super) async fn run_once(
     capture: &Capture,
@@ -16,7 +16,7 @@ pub(super) async fn run_once(
     _out: &PacketSender,
     _cancel: &CancellationToken,
 ) -> Result<End, Failure> {
-    let Busy = capture.usb;
+    let Busy {} = capture.usb;
     let device = source.device.display();
     Err(Failure::new(Offline::Codec, format!("{device}: {}", crate::config::NO_USB)))
 }
