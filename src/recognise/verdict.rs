@@ -95,17 +95,6 @@ impl Doubt {
 }
 
 impl Verdict {
-    /// `Known` of the same person, or both the same otherwise.
-    #[must_use]
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Known { person: one, .. }, Self::Known { person: other, .. }) => one.id == other.id,
-            (Self::Stranger { .. }, Self::Stranger { .. }) => true,
-            (Self::Undecided(one), Self::Undecided(other)) => one == other,
-            (Self::Known { .. } | Self::Stranger { .. } | Self::Undecided(_), _) => false,
-        }
-    }
-
     /// Whether it names somebody or says that it cannot be done.
     #[must_use]
     pub fn stands(&self) -> bool {
@@ -196,12 +185,6 @@ impl Looks {
     /// A look that could not vote, or that was not worth taking.
     pub fn reject(&mut self, flaw: FaceFlaw) {
         self.flawed.entry(flaw.as_str()).or_insert((0, flaw)).0 += 1;
-    }
-
-    /// How many looks could vote.
-    #[must_use]
-    pub fn usable(&self) -> usize {
-        self.usable
     }
 
     /// What the looks have in common, if there is one.

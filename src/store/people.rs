@@ -64,6 +64,8 @@ impl People {
         };
         // Deleting a person deletes the faces.
         connection.pragma_update(None, "foreign_keys", true)?;
+        // And what is deleted is overwritten.
+        connection.pragma_update(None, "secure_delete", true)?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
@@ -240,15 +242,6 @@ impl People {
         let deleted =
             self.change(|transaction| transaction.execute("DELETE FROM person WHERE id = ?1", [bytes]))?;
         Ok(deleted > 0)
-    }
-
-    /// Forgets a face. `false`: there was none. A person without faces stays, and is not recognised.
-    pub fn delete_face(&self, id: i64, now: UtcMillis) -> Result<bool, StoreError> {
-        self.change(|transaction| {
-            let sql = "UPDATE person SET updated_at = ?2 WHERE id = (SELECT person_id FROM person_face WHERE id = ?1)";
-            transaction.execute(sql, params![id, now.0])?;
-            Ok(transaction.execute("DELETE FROM person_face WHERE id = ?1", [id])? > 0)
-        })
     }
 
     /// What another network makes of a kept face.
