@@ -75,6 +75,15 @@ soak: ## broken cameras for SOAK_SECONDS (300): memory and descriptors must not 
 	$(call step,1/1,broken cameras; a minute is as many attempts as an hour of the agent)
 	SOAK_SECONDS=$${SOAK_SECONDS:-300} cargo test --locked --test capture soak -- --ignored --nocapture
 
+.PHONY: usb
+usb: ## a USB camera, pulled out and plugged in, in a virtual machine (libclang-dev qemu-system-x86 busybox-static cpio)
+	$(call step,1/3,lints of what is only in this build)
+	cargo clippy --locked --features usb --all-targets -- --deny warnings
+	$(call step,2/3,building the tests)
+	cargo test --locked --features usb --test capture --no-run
+	$(call step,3/3,booting a machine with a camera)
+	tests/vm/run "$$(cargo test --locked --features usb --test capture --no-run 2>&1 | sed -n 's/.*(\(.*\)).*/\1/p')" usb --ignored
+
 .PHONY: rows
 rows: ## the webhook guides' requirements and the tests that prove them
 	@tests/rows/table

@@ -189,6 +189,18 @@ fn check_looks_at_the_cameras_when_asked() {
     assert!(!said.lines().any(|line| line.contains("camera[1]") && !line.starts_with("warning")), "{said}");
 }
 
+#[cfg(not(feature = "usb"))]
+#[test]
+fn a_build_without_usb_cameras_says_so() {
+    let folder = folder();
+    fs::write(folder.path().join("c.toml"), "[[camera]]\nid = \"desk\"\nsource = \"usb:0\"\n").expect("room");
+    let said = porchlight(folder.path(), &["check", "--config", "c.toml"]);
+    assert_refused(
+        &said,
+        &["c.toml: camera[1].source: this build cannot read USB cameras; use one made with"],
+    );
+}
+
 #[test]
 fn check_finds_missing_models() {
     let folder = folder();

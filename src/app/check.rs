@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use super::probe::probe;
-use crate::config::{Config, Problem};
+use crate::config::{CameraConfig, Config, NO_USB, Problem, Source};
 use crate::delivery::Webhooks;
 use crate::inference::{Library, Runtime};
 
 /// What is wrong with what a valid configuration names: formats of webhooks, the model, ONNX Runtime (loaded for real).
 #[must_use]
 pub fn problems(config: &Config) -> Vec<Problem> {
+    let unread = |camera: &CameraConfig| camera.enabled && matches!(camera.source, Source::Usb(_));
     let mut problems = Webhooks::compile(config).err().unwrap_or_default();
+    let cameras = config.cameras.iter().enumerate();
+    for (index, _) in cameras.filter(|(_, camera)| !cfg!(feature = "usb") && unread(camera)) {
+        problems.push(problem(&format!("camera[{}].source", index + 1), NO_USB.to_owned()));
+    }
     match Library::find(&config.models) {
         Err(error) => problems.push(problem("models.dir", error.to_string())),
         Ok(library) => {

@@ -21,7 +21,7 @@ use crate::telemetry::{Telemetry, thread_cpu};
 /// What a camera sends.
 #[derive(Debug, Clone, Serialize)]
 pub struct Probe {
-    /// H.264, H.265, MJPEG.
+    /// H.264, H.265, MJPEG, YUYV, NV12.
     pub codec: &'static str,
     /// Pixels; `None` if nothing could be decoded.
     pub width: Option<usize>,
@@ -192,7 +192,7 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
     }
     let coded = match codec {
         Codec::H264 | Codec::H265 => true,
-        Codec::Jpeg => false,
+        Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => false,
     };
     match probe.key_frame_interval_s {
         Some(gap) if coded && gap > 4.5 => advice.push(format!(
@@ -212,7 +212,7 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
     if probe.fps > 16.0 {
         advice.push(format!("{} pictures a second are more than needed; set it to 10", probe.fps));
     }
-    if probe.fps > 0.0 && probe.fps < 4.5 && codec != Codec::Jpeg {
+    if probe.fps > 0.0 && probe.fps < 4.5 && coded {
         advice.push(format!("{} pictures a second miss who runs; set it to 10", probe.fps));
     }
     if probe.damaged > 0 {

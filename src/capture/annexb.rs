@@ -34,14 +34,14 @@ impl Nal {
                 33 => Self::SequenceParameters,
                 _ => Self::Other,
             },
-            Codec::Jpeg => Self::Other,
+            Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => Self::Other,
         }
     }
 }
 
 /// Whether decoding can start at this access unit. An access unit has one picture, so its first slice tells.
 pub(super) fn is_key(codec: Codec, data: &[u8]) -> bool {
-    if codec == Codec::Jpeg {
+    if matches!(codec, Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. }) {
         return true;
     }
     let mut rest = data;

@@ -19,6 +19,8 @@ mod queue;
 mod rtsp;
 mod rtsp_error;
 mod status;
+#[cfg_attr(not(feature = "usb"), path = "no_usb.rs")]
+mod usb;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -63,6 +65,7 @@ pub struct Capture {
     start: Option<Captured>,
     telemetry: Arc<Telemetry>,
     sessions: Arc<rtsp::Sessions>,
+    usb: usb::Busy,
 }
 
 impl Capture {
@@ -76,6 +79,7 @@ impl Capture {
             start: None,
             telemetry,
             sessions: Arc::new(rtsp::Sessions::new(&config.camera)),
+            usb: usb::Busy::default(),
         }
     }
 
@@ -138,6 +142,7 @@ impl Capture {
             match &self.source {
                 Source::Rtsp(source) => rtsp::run_once(self, source, out, cancel).await,
                 Source::Http(source) => http::run_once(self, source, out, cancel).await,
+                Source::Usb(source) => usb::run_once(self, source, out, cancel).await,
                 Source::File(source) => file::run_once(self, source, out, cancel).await,
             }
         };

@@ -38,7 +38,7 @@ enum WhenFull {
 pub fn channel(config: &CameraConfig, telemetry: &Arc<Telemetry>) -> (PacketSender, mpsc::Receiver<Packet>) {
     let when_full = match &config.source {
         Source::File(file) if !file.realtime => WhenFull::Wait,
-        Source::File(_) | Source::Rtsp(_) | Source::Http(_) => WhenFull::Drop,
+        Source::File(_) | Source::Rtsp(_) | Source::Http(_) | Source::Usb(_) => WhenFull::Drop,
     };
     with_capacity(CAPACITY, when_full, Arc::clone(&config.camera), Arc::clone(telemetry))
 }

@@ -254,7 +254,7 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ProbeArgs {
-    /// What would stand in the configuration: rtsp://…, http://…, or a file
+    /// What would stand in the configuration: rtsp://…, http://…, /dev/video0, usb:NAME, or a file
     #[arg(value_name = "URL|DEVICE", value_hint = ValueHint::AnyPath)]
     pub(super) source: String,
     /// The camera's user

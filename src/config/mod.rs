@@ -41,7 +41,7 @@ pub use reader::{Reading, SpecReader};
 pub use rule::{
     Cooldown, KnownWebhook, LineCondition, RuleConditions, RuleConfig, Schedule, Window, stable_uuid,
 };
-pub use source::{Credentials, FileSource, HttpSource, RtspSource, Source, Transport};
+pub use source::{Credentials, FileSource, HttpSource, NO_USB, RtspSource, Source, Transport, UsbSource};
 pub use store::{Durability, QueueFull, QueueLimits, Store};
 pub use webhook::{
     AttachmentConfig, AttachmentSource, BatchConfig, BreakerConfig, Compression, Encoding, FilterCondition,

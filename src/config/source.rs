@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::parse_size;
 use super::read::percent_decode;
 use super::section::Section;
 use crate::model::SourceType;
@@ -18,6 +19,8 @@ pub enum Source {
     Rtsp(RtspSource),
     /// A network camera over HTTP: an MJPEG stream, or single pictures.
     Http(HttpSource),
+    /// A USB camera.
+    Usb(UsbSource),
     /// A video file.
     File(FileSource),
 }
@@ -29,6 +32,7 @@ impl Source {
         match self {
             Self::Rtsp(_) => SourceType::Rtsp,
             Self::Http(_) => SourceType::Http,
+            Self::Usb(_) => SourceType::Usb,
             Self::File(_) => SourceType::File,
         }
     }
@@ -72,6 +76,19 @@ impl fmt::Debug for HttpSource {
     }
 }
 
+/// A V4L2 device.
+#[derive(Debug, Clone)]
+pub struct UsbSource {
+    /// The device, or a link to it that stays the same when its number does not.
+    pub device: PathBuf,
+    /// The wanted size, px; the camera's nearest is taken.
+    pub size: (u32, u32),
+}
+
+/// What a build without USB cameras says to one.
+pub const NO_USB: &str =
+    "this build cannot read USB cameras; use one made with `cargo build --release --features usb`";
+
 /// User and password of a camera.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -105,6 +122,9 @@ pub struct FileSource {
 
 const ADDRESS: &str = "expected rtsp://HOST[:PORT]/PATH or http://HOST[:PORT]/PATH";
 
+/// Links to USB cameras that stay the same, by maker, model and serial number.
+const BY_ID: &str = "/dev/v4l/by-id";
+
 pub(super) fn source(section: &Section<'_>) -> Source {
     let text: String = section.required("source");
     let username: Option<String> = section.optional("username");
@@ -112,13 +132,17 @@ pub(super) fn source(section: &Section<'_>) -> Source {
     let transport = section
         .choice("transport", &[("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
     let interval = section.seconds("snapshot_interval_s", 0.05..=3600.0);
+    let size = section.parsed("size", parse_size).unwrap_or((1280, 720));
     let realtime = section.choice("pace", &[("realtime", true), ("fast", false)]);
     let repeat = section.required("loop");
     let file = |path: String| Source::File(FileSource { path: path.into(), realtime, repeat });
+    if let Some(device) = device(&text) {
+        return Source::Usb(UsbSource { device, size });
+    }
     let Some((scheme, _)) = text.split_once("://") else { return file(text) };
     let scheme = scheme.to_ascii_lowercase();
     if !["rtsp", "http", "https"].contains(&scheme.as_str()) {
-        let message = format!("`{scheme}://` is not supported; use rtsp://, http:// or a file");
+        let message = format!("`{scheme}://` is not supported; use rtsp://, http://, /dev/video0 or a file");
         section.wrong("source", message);
         return file(text);
     }
@@ -131,6 +155,16 @@ pub(super) fn source(section: &Section<'_>) -> Source {
         "rtsp" => Source::Rtsp(RtspSource { url, credentials, transport }),
         _ => Source::Http(HttpSource { url, credentials, interval }),
     }
+}
+
+/// `/dev/video0`, `/dev/v4l/by-id/…`, `usb:0` or `usb:` and the name of a link in `/dev/v4l/by-id`.
+fn device(text: &str) -> Option<PathBuf> {
+    if text.starts_with("/dev/video") || text.starts_with("/dev/v4l/") {
+        return Some(text.into());
+    }
+    let name = text.strip_prefix("usb:").filter(|name| !name.is_empty() && !name.contains('/'))?;
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    Some(if is_number { format!("/dev/video{name}").into() } else { PathBuf::from(BY_ID).join(name) })
 }
 
 /// Credentials may stand in the address or in keys of their own; inside, they are never part of the address.

@@ -124,7 +124,7 @@ enum Engine {
     H264(Box<H264>),
     H265(Box<H265>),
     /// Each picture stands for itself.
-    Jpeg,
+    Still(Codec),
 }
 
 impl Engine {
@@ -132,7 +132,7 @@ impl Engine {
         match codec {
             Codec::H264 => Self::H264(Box::default()),
             Codec::H265 => Self::H265(Box::default()),
-            Codec::Jpeg => Self::Jpeg,
+            Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => Self::Still(codec),
         }
     }
 
@@ -140,7 +140,7 @@ impl Engine {
         match self {
             Self::H264(_) => Codec::H264,
             Self::H265(_) => Codec::H265,
-            Self::Jpeg => Codec::Jpeg,
+            Self::Still(codec) => *codec,
         }
     }
 
@@ -157,7 +157,7 @@ impl Engine {
                 let begins = if packet.key { engine.begins(&packet.data) } else { None };
                 Ok((begins, engine.decode(&packet.data, packet.key)?))
             }
-            Self::Jpeg => Ok((Some(Sps::default()), Some(still::jpeg(&packet.data)?))),
+            Self::Still(codec) => Ok((Some(Sps::default()), Some(still::decode(*codec, &packet.data)?))),
         });
         catch_unwind(decode).unwrap_or(Err(DecodeError::Panicked))
     }

@@ -28,6 +28,8 @@ pub enum SourceType {
     Rtsp,
     /// A network camera over HTTP.
     Http,
+    /// A USB camera.
+    Usb,
     /// A video file.
     File,
 }

@@ -14,6 +14,20 @@ pub enum Codec {
     H265,
     /// A JPEG picture.
     Jpeg,
+    /// Not coded: 8 bit, 4:2:2, Y Cb Y Cr, rows without padding.
+    Yuyv {
+        /// Pixels; even.
+        width: usize,
+        /// Pixels.
+        height: usize,
+    },
+    /// Not coded: 8 bit, 4:2:0, a plane of Y and one of Cb Cr, rows without padding.
+    Nv12 {
+        /// Pixels; even.
+        width: usize,
+        /// Pixels; even.
+        height: usize,
+    },
 }
 
 impl Codec {
@@ -24,6 +38,8 @@ impl Codec {
             Self::H264 => "H.264",
             Self::H265 => "H.265",
             Self::Jpeg => "MJPEG",
+            Self::Yuyv { .. } => "YUYV",
+            Self::Nv12 { .. } => "NV12",
         }
     }
 }

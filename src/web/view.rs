@@ -104,6 +104,7 @@ impl CameraCard {
             source: match status.camera.source_type {
                 crate::model::SourceType::Rtsp => "RTSP",
                 crate::model::SourceType::Http => "HTTP",
+                crate::model::SourceType::Usb => "USB",
                 crate::model::SourceType::File => "file",
             },
             state,

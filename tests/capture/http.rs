@@ -142,42 +142,48 @@ fn a_wrong_password_over_http_is_named_and_heals() {
 
 #[test]
 fn each_http_fault_has_its_class_and_heals_by_itself() {
-    for path in ["/stream", "/plain", "/snapshot"] {
-        let mut sim = HttpCamera::start(&[]);
-        let running = Running::start(camera(&sim.url(path), OFTEN));
-        running.wait_for_frames(2);
-        // A drip is no stream: what counts is whole pictures.
-        for (fault, reason) in [
-            ("stall", Offline::Stalled),
-            ("drip", Offline::Stalled),
-            ("garbage", Offline::Codec),
-            ("huge", Offline::Protocol),
-        ] {
-            sim.tell(&format!("fault {fault}"));
-            let began = Instant::now();
-            let heard = || match running.state() {
-                CameraState::Offline { reason: seen, .. } => {
-                    // A snapshot that stalls has not answered at all.
-                    let silent = path == "/snapshot" && reason == Offline::Stalled;
-                    seen == reason || (silent && seen == Offline::Unreachable)
-                }
-                CameraState::Starting | CameraState::Online | CameraState::Ended => false,
-            };
-            while !heard() {
-                assert!(began.elapsed() < Duration::from_secs(15), "{path} {fault}: {:?}", running.state());
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            sim.tell("clear");
-            running.wait_for_more_frames(3);
+    std::thread::scope(|scope| {
+        for path in ["/stream", "/plain", "/snapshot"] {
+            scope.spawn(move || faults_heal(path));
         }
-        // Half a picture is none, and does no harm.
-        sim.tell("fault truncate");
-        std::thread::sleep(Duration::from_millis(500));
+    });
+}
+
+fn faults_heal(path: &str) {
+    let mut sim = HttpCamera::start(&[]);
+    let running = Running::start(camera(&sim.url(path), OFTEN));
+    running.wait_for_frames(2);
+    // A drip is no stream: what counts is whole pictures.
+    for (fault, reason) in [
+        ("stall", Offline::Stalled),
+        ("drip", Offline::Stalled),
+        ("garbage", Offline::Codec),
+        ("huge", Offline::Protocol),
+    ] {
+        sim.tell(&format!("fault {fault}"));
+        let began = Instant::now();
+        let heard = || match running.state() {
+            CameraState::Offline { reason: seen, .. } => {
+                // A snapshot that stalls has not answered at all.
+                let silent = path == "/snapshot" && reason == Offline::Stalled;
+                seen == reason || (silent && seen == Offline::Unreachable)
+            }
+            CameraState::Starting | CameraState::Online | CameraState::Ended => false,
+        };
+        while !heard() {
+            assert!(began.elapsed() < Duration::from_secs(15), "{path} {fault}: {:?}", running.state());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         sim.tell("clear");
-        running.wait_for_more_frames(4);
-        assert!(hashes(&running.frames()).iter().all(|hash| pictures().hashes.contains(hash)), "{path}");
-        running.stop();
+        running.wait_for_more_frames(3);
     }
+    // Half a picture is none, and does no harm.
+    sim.tell("fault truncate");
+    std::thread::sleep(Duration::from_millis(500));
+    sim.tell("clear");
+    running.wait_for_more_frames(4);
+    assert!(hashes(&running.frames()).iter().all(|hash| pictures().hashes.contains(hash)), "{path}");
+    running.stop();
 }
 
 #[test]

@@ -11,4 +11,6 @@ mod file_errors;
 mod http;
 mod rig;
 mod rtsp;
+#[cfg(feature = "usb")]
+mod usb;
 mod waiting;

@@ -152,6 +152,12 @@ impl Running {
         self.wait_for_frames(self.frames().len() + count);
     }
 
+    /// Pictures taken before it was last offline do not count.
+    #[cfg(feature = "usb")]
+    pub(crate) fn wait_for_online(&self) {
+        self.wait(|| self.state() == CameraState::Online, "new frames");
+    }
+
     /// Waits until the camera is offline for this reason, and gives what is said about it.
     pub(crate) fn wait_for(&self, expected: Offline) -> String {
         let mut said = String::new();
