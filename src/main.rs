@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     silence_onnxruntime();
+    #[cfg(target_env = "gnu")]
+    share_heaps();
     porchlight::cli::main()
 }
 
@@ -15,4 +17,12 @@ fn main() -> ExitCode {
 )]
 fn silence_onnxruntime() {
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+}
+
+/// Each camera has a thread, and glibc would give almost each thread a heap of its own that is never given back: sixteen idle
+/// cameras took 173 MB, with two heaps for all of them 149 MB, at the same processor time.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "sets a number of the allocator, before there are other threads")]
+fn share_heaps() {
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
 }
