@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -15,7 +16,7 @@ use super::signals::{Rings, Signals};
 use super::steer::{Steer, Steered};
 use super::writer::Writer;
 use super::{Reader, StoreError, database};
-use crate::config;
+use crate::config::{self, Durability};
 use crate::model::{DeliveryId, NewEvent, WebhookId, WebhookState};
 use crate::telemetry::Telemetry;
 
@@ -88,13 +89,26 @@ impl Store {
 }
 
 /// Two agents on one data folder would send everything twice. The lock goes with the process, however it ends.
-pub(super) fn lock(data_dir: &Path) -> Result<File, StoreError> {
+fn lock(data_dir: &Path) -> Result<File, StoreError> {
     let path = data_dir.join("porchlight.lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|source| StoreError::File { path, source })?;
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| StoreError::InUse { path: data_dir.to_owned() })?;
     Ok(file)
+}
+
+/// A connection that writes beside a running agent, or without one; then the database is made if there is none.
+pub(super) fn open_beside(data_dir: &Path) -> Result<Connection, StoreError> {
+    std::fs::create_dir_all(data_dir)
+        .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
+    let path = data_dir.join(database::FILE_NAME);
+    match lock(data_dir) {
+        // Nobody else: this program may bring the schema up to date.
+        Ok(_lock) => database::open_writer(&path, Durability::Strict),
+        Err(StoreError::InUse { .. }) => database::open_second_writer(&path),
+        Err(other) => Err(other),
+    }
 }
 
 /// Commands to the writer, and the outbox as delivery sees it. Cheap to clone.

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::{StoreError, database, handle, rows};
-use crate::config::Durability;
 use crate::model::{
     Acquaintance, Embedding, EnrolledFace, KnownFace, Person, PersonId, PersonName, UtcMillis,
 };
@@ -53,15 +52,7 @@ pub struct FaceRecord {
 impl People {
     /// Opens the database beside a running agent, or without one; then it is made if there is none.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(data_dir)
-            .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
-        let path = data_dir.join(database::FILE_NAME);
-        let connection = match handle::lock(data_dir) {
-            // Nobody else: this program may bring the schema up to date.
-            Ok(_lock) => database::open_writer(&path, Durability::Strict)?,
-            Err(StoreError::InUse { .. }) => database::open_second_writer(&path)?,
-            Err(other) => return Err(other),
-        };
+        let connection = handle::open_beside(data_dir)?;
         // Deleting a person deletes the faces.
         connection.pragma_update(None, "foreign_keys", true)?;
         // And what is deleted is overwritten.

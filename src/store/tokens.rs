@@ -15,8 +15,7 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{StoreError, database, handle};
-use crate::config::Durability;
+use super::{StoreError, handle};
 use crate::model::{ApiToken, Scopes, UtcMillis};
 
 /// Begins every token, so that people and scanners know one when they see it.
@@ -42,16 +41,7 @@ pub enum TokenCheck {
 impl Tokens {
     /// Opens the database beside a running agent, or without one; then it is made if there is none.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(data_dir)
-            .map_err(|source| StoreError::File { path: data_dir.to_owned(), source })?;
-        let path = data_dir.join(database::FILE_NAME);
-        let connection = match handle::lock(data_dir) {
-            // Nobody else: this program may bring the schema up to date.
-            Ok(_lock) => database::open_writer(&path, Durability::Strict)?,
-            Err(StoreError::InUse { .. }) => database::open_second_writer(&path)?,
-            Err(other) => return Err(other),
-        };
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self(Arc::new(Mutex::new(handle::open_beside(data_dir)?))))
     }
 
     /// Makes a token. The secret is told here and never again.

@@ -127,7 +127,7 @@ fn s5_1_an_event_becomes_a_request_made_as_the_user_wants_it() {
 fn s5_5_what_a_dashboard_reports_is_sent_on() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|_, _| Reply::Status(200));
-    let more = "events = [\"dashboard.*\", \"report.*\", \"export.*\"]\norder = \"strict\"\n\
+    let more = "events = [\"dashboard.*\", \"report.*\", \"export.*\"]\nlimits = { order = \"strict\" }\n\
                 [webhook.payload]\nformat = \"tagorun\"";
     let served = Served::start(folder.path(), &config(&[("hook", &receiver.url)], more));
     let kinds = [
