@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::{Array4, Axis};
-use ort::session::{RunOptions, Session};
+use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::feed::{Placement, Preparer, input_shape};
@@ -26,8 +26,6 @@ pub struct Steps {
 /// A session of ONNX Runtime; one thread owns it.
 pub struct Network {
     session: Session,
-    /// For a batch.
-    give_back: RunOptions,
     manifest: Manifest,
     preparer: Preparer,
     rgb: RgbImage,
@@ -50,11 +48,7 @@ impl Network {
             return Err(InferenceError::Run(format!("`{name}` is a model for {is}, not for {wanted}")));
         }
         let session = runtime.session(&manifest.file, threads)?;
-        // The memory of the largest batch would be kept for ever: 100 MB for four pictures of 640x384, when all cameras begin at once.
-        let mut give_back = RunOptions::new()?;
-        give_back.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
         Ok(Self {
-            give_back,
             preparer: Preparer::new(&manifest.input),
             rgb: RgbImage::default(),
             most_per_batch: batch_limit(&session, &manifest.file)?,
@@ -94,11 +88,7 @@ impl Network {
             let busy = worker.busy_with(self.steps.run);
             let tensor = TensorRef::from_array_view(tensor.view())?;
             let name = self.manifest.input.name.as_str();
-            let inputs = ort::inputs![name => tensor];
-            let outputs = match views.len() {
-                1 => self.session.run(inputs)?,
-                _ => self.session.run_with_options(inputs, &self.give_back)?,
-            };
+            let outputs = self.session.run(ort::inputs![name => tensor])?;
             drop(busy);
             let _busy = worker.busy_with(self.steps.read);
             let values: Vec<_> = outputs.iter().collect();
