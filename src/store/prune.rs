@@ -10,6 +10,7 @@ use super::retention::{self, Cut, OldEvent};
 use super::rows;
 use crate::config;
 use crate::model::{EventId, UtcMillis};
+use crate::telemetry::Removed;
 
 /// Events looked at in one step.
 const PIECE: usize = 64;
@@ -42,14 +43,6 @@ pub(super) struct Step {
     pub(super) picture_bytes: u64,
     /// What the whole walk removed, in its last step.
     pub(super) removed: Removed,
-}
-
-/// What is gone, in rows.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Removed {
-    pub(super) events: u64,
-    pub(super) pictures: u64,
-    pub(super) strangers: u64,
 }
 
 impl Walk {

@@ -294,10 +294,7 @@ impl Writer {
             Ok(step) => {
                 self.picture_bytes = self.picture_bytes.saturating_sub(step.picture_bytes);
                 if step.done {
-                    let metrics = &self.telemetry.metrics;
-                    metrics.store_events_removed.inc_by(step.removed.events);
-                    metrics.store_pictures_removed.inc_by(step.removed.pictures);
-                    metrics.store_strangers_removed.inc_by(step.removed.strangers);
+                    self.telemetry.metrics.count_removed(step.removed);
                     self.next_tidy = Instant::now() + TIDY_INTERVAL;
                 }
                 self.show_picture_bytes();

@@ -39,6 +39,17 @@ pub struct WebhookLabels {
     pub outcome: &'static str,
 }
 
+/// What retention removes, in rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// With all that belongs to them.
+    pub events: u64,
+    /// Of events that stay.
+    pub pictures: u64,
+    /// With their faces.
+    pub strangers: u64,
+}
+
 /// Every counter. Fields are named as the metrics are.
 pub struct Metrics {
     registry: Registry,
@@ -65,11 +76,11 @@ pub struct Metrics {
     /// Pictures that were not written for lack of room.
     pub store_pictures_refused: Counter,
     /// Events that were too old or too many.
-    pub store_events_removed: Counter,
+    store_events_removed: Counter,
     /// The same of pictures whose events stay.
-    pub store_pictures_removed: Counter,
+    store_pictures_removed: Counter,
     /// Strangers nobody has seen for long.
-    pub store_strangers_removed: Counter,
+    store_strangers_removed: Counter,
     /// Bytes of pictures on disk.
     pub store_pictures_bytes: Gauge,
     /// Webhook requests.
@@ -156,6 +167,23 @@ impl Metrics {
         r.register("delivery_dropped", "Messages given up: the queue was full", dropped);
         let limited = self.delivery_rate_limited.clone();
         r.register("delivery_rate_limited", "Requests postponed by a rate limit", limited);
+    }
+
+    /// Counts what retention removed.
+    pub fn count_removed(&self, removed: Removed) {
+        self.store_events_removed.inc_by(removed.events);
+        self.store_pictures_removed.inc_by(removed.pictures);
+        self.store_strangers_removed.inc_by(removed.strangers);
+    }
+
+    /// What retention has removed since the start.
+    #[must_use]
+    pub fn removed(&self) -> Removed {
+        Removed {
+            events: self.store_events_removed.get(),
+            pictures: self.store_pictures_removed.get(),
+            strangers: self.store_strangers_removed.get(),
+        }
     }
 
     /// Counts a picture or packet that nobody will look at.

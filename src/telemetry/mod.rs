@@ -12,7 +12,7 @@ mod work;
 
 pub use board::{CameraBoard, CameraStatus};
 pub use log::{LevelError, conventional_level, init as init_logging};
-pub use metrics::{CameraLabel, DropLabels, Metrics, WebhookLabels};
+pub use metrics::{CameraLabel, DropLabels, Metrics, Removed, WebhookLabels};
 pub use troubles::{Trouble, Troubles};
 pub use webhooks::{WebhookBoard, WebhookStatus};
 pub use work::{Busy, Stage, StageCost, Worker, peak_rss_bytes, process_cpu, thread_cpu};

@@ -18,7 +18,7 @@ use crate::model::{CameraState, Event, EventType, UtcMillis};
 use crate::publish::{Publisher, Reported};
 use crate::telemetry::Telemetry;
 use snapshot::Snapshot;
-use watch::{Removed, Seen, Watch};
+use watch::{Seen, Watch};
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -79,11 +79,7 @@ fn look(data_dir: &Path, telemetry: &Telemetry) -> Seen {
         free_bytes,
         slow: telemetry.stuck(SLOW),
         hung: telemetry.stuck(HUNG),
-        removed: Removed {
-            events: telemetry.metrics.store_events_removed.get(),
-            pictures: telemetry.metrics.store_pictures_removed.get(),
-            strangers: telemetry.metrics.store_strangers_removed.get(),
-        },
+        removed: telemetry.metrics.removed(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::model::{CameraRef, CameraSlug, CameraState, Event, EventId, EventType, UtcMillis, ViewProblem};
-use crate::telemetry::CameraStatus;
+use crate::telemetry::{CameraStatus, Removed};
 
 /// Everything looked at, at one time.
 #[derive(Debug)]
@@ -21,14 +21,6 @@ pub(super) struct Seen {
     pub(super) hung: Option<String>,
     /// What was removed for its age or its amount since the start.
     pub(super) removed: Removed,
-}
-
-/// Rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Removed {
-    pub(super) events: u64,
-    pub(super) pictures: u64,
-    pub(super) strangers: u64,
 }
 
 /// What was told so far.
