@@ -22,7 +22,7 @@ use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::{Habits, close_interrupted};
 use crate::live::Live;
-use crate::model::{CameraSlug, Event, Habit, Label, Picture};
+use crate::model::{CameraSlug, Event, EventType, Habit, Label, Picture};
 use crate::publish::Publisher;
 use crate::store::{HabitBook, People, Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
@@ -192,9 +192,10 @@ fn publish_with(
     }
 }
 
-/// The count that an event adds to, if it begins and how unusual it is was asked.
+/// The count that an event adds to, if it is the first of an object or a visitor, and how unusual it is was asked.
 fn habit_of(event: &Event, time_zone: &TimeZone) -> Option<Habit> {
-    let _judged = event.anomaly.as_ref().filter(|_| event.seq == 1)?;
+    let first = [EventType::OBJECT_DETECTED, EventType::FACE_DETECTED].contains(&event.kind);
+    let _judged = event.anomaly.as_ref().filter(|_| first && event.seq == 1)?;
     let camera = CameraSlug::parse(&event.camera.as_ref()?.id).ok()?;
     Some(Habit::once(camera, event.label?, event.occurred_at, time_zone))
 }

@@ -48,7 +48,7 @@ impl EventBuilder {
                 self.update(update, recognition.as_ref()).into_iter().collect()
             }
             Finding::Visitor(news) => {
-                let mut told = self.faces.tell(news);
+                let mut told = self.faces.tell(news, self.habits.as_mut());
                 told.extend(self.recognised(news).map(|event| (event, None)));
                 told
             }

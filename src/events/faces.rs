@@ -6,17 +6,18 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::builder::{Told, thumbnail};
+use super::habits::Habits;
 use crate::config::{Attendance, Config};
 use crate::model::{
-    CameraRef, CameraSlug, Event, EventId, EventState, EventType, Label, Person, PersonId, Picture, TrackId,
-    UtcMillis, VisitorChange, VisitorNews,
+    Anomaly, CameraRef, CameraSlug, Event, EventId, EventState, EventType, Label, Person, PersonId, Picture,
+    TrackId, UtcMillis, VisitorChange, VisitorNews,
 };
 
 /// What recognition is called where receivers ask for its source.
 const SOURCE: &str = "porchlight";
 
-/// Strangers in front of the cameras at once, and then some.
-const STRANGERS: usize = 64;
+/// Visitors in front of the cameras at once, and then some.
+const VISITS: usize = 64;
 
 /// Makes the events about faces.
 #[derive(Debug)]
@@ -27,8 +28,18 @@ pub(super) struct FaceEvents {
     attendance: HashMap<CameraSlug, Attendance>,
     /// When somebody's coming was last recorded, per camera.
     last_recorded: HashMap<(PersonId, CameraSlug), UtcMillis>,
-    /// The last strangers that were told of, who may turn out to be somebody enrolled.
-    strangers: VecDeque<(TrackId, EventId)>,
+    /// The last visitors, the newest first.
+    visits: VecDeque<Visit>,
+}
+
+/// What later events of a visitor need to know of earlier ones.
+#[derive(Debug)]
+struct Visit {
+    track: TrackId,
+    /// How unusual it was that a face was seen.
+    anomaly: Option<Anomaly>,
+    /// It was told that this is a stranger, who may turn out to be somebody enrolled.
+    alert: Option<EventId>,
 }
 
 impl FaceEvents {
@@ -40,11 +51,17 @@ impl FaceEvents {
             attendance_interval: config.faces.attendance_interval,
             attendance: roles.collect(),
             last_recorded: HashMap::new(),
-            strangers: VecDeque::new(),
+            visits: VecDeque::new(),
         }
     }
 
-    pub(super) fn tell(&mut self, news: &VisitorNews) -> Vec<Told> {
+    /// What is to be told of a visitor. `habits`: how often faces are seen; each visitor counts once.
+    pub(super) fn tell(&mut self, news: &VisitorNews, habits: Option<&mut Habits>) -> Vec<Told> {
+        if self.visit(news.track).is_none() {
+            let judge = |habits: &mut Habits| habits.judge(&news.camera.slug, Label::Face, news.at.utc);
+            self.visits.truncate(VISITS - 1);
+            self.visits.push_front(Visit { track: news.track, anomaly: habits.map(judge), alert: None });
+        }
         let event = match (news.change, &news.person) {
             (VisitorChange::Face, _) => self.detected(news),
             (VisitorChange::Recognized, Some(person)) => self.recognized(news, person),
@@ -85,9 +102,18 @@ impl FaceEvents {
             recognition: (news.change != VisitorChange::Face).then(|| news.recognition.clone()),
             thumbnail: news.shot.as_ref().map(thumbnail),
             stale_after_s: Some(self.stale_after_s),
+            anomaly: self.visit(news.track).and_then(|visit| visit.anomaly.clone()),
             data,
             ..Event::new(kind, news.at.utc)
         }
+    }
+
+    fn visit(&self, track: TrackId) -> Option<&Visit> {
+        self.visits.iter().find(|visit| visit.track == track)
+    }
+
+    fn visit_mut(&mut self, track: TrackId) -> Option<&mut Visit> {
+        self.visits.iter_mut().find(|visit| visit.track == track)
     }
 
     fn detected(&self, news: &VisitorNews) -> Event {
@@ -105,9 +131,8 @@ impl FaceEvents {
             "name": person.name.to_string(), "confidence": rounded(confidence), "bbox": corners(news), "metadata": metadata,
         });
         let mut data = json!({"recognized_faces": [recognized]});
-        if let Some(index) = self.strangers.iter().position(|(track, _)| *track == news.track) {
-            let alert = self.strangers.remove(index).map(|(_, alert)| alert.to_string());
-            data["corrects"] = json!(alert);
+        if let Some(alert) = self.visit_mut(news.track).and_then(|visit| visit.alert.take()) {
+            data["corrects"] = json!(alert.to_string());
         }
         let description = format!("{} at {}", person.name, news.camera.name);
         let event = self.event(EventType::FACE_RECOGNIZED, news, description, data);
@@ -125,8 +150,9 @@ impl FaceEvents {
         }
         let description = format!("A stranger at {}", news.camera.name);
         let event = self.event(EventType::STRANGER_ALERT, news, description, data);
-        self.strangers.truncate(STRANGERS - 1);
-        self.strangers.push_front((news.track, event.id));
+        if let Some(visit) = self.visit_mut(news.track) {
+            visit.alert = Some(event.id);
+        }
         let back = stranger.filter(|_| news.again);
         let enriched = back.map(|person| format!("{} is back at {}", person.name, news.camera.name));
         Event { enriched_description: enriched, ..event }
