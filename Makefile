@@ -92,18 +92,20 @@ rows: ## the webhook guides' requirements and the tests that prove them
 
 .PHONY: bench
 bench: ## what a minute of video costs, quiet and busy, and what the store and delivery do
-	$(call step,1/6,installing what is missing)
+	$(call step,1/7,installing what is missing)
 	.ci/setup
-	$(call step,2/6,building the optimised program (some minutes the first time))
+	$(call step,2/7,building the optimised program (some minutes the first time))
 	cargo build --release --locked
-	$(call step,3/6,the store: events and messages a second)
+	$(call step,3/7,the store: events and messages a second)
 	cargo bench --locked --bench store
-	$(call step,4/6,delivery: messages a second (on a slow disk and with a long queue too))
+	$(call step,4/7,delivery: messages a second (on a slow disk and with a long queue too))
 	cargo bench --locked --bench delivery
-	$(call step,5/6,the pipeline: replaying the test clips)
+	$(call step,5/7,the pipeline: replaying the test clips)
 	$(PYTHON) benches/replay.py --binary $(TARGET_DIR)/release/porchlight
-	$(call step,6/6,quiet cameras beside ffmpeg)
+	$(call step,6/7,quiet cameras beside ffmpeg)
 	$(PYTHON) benches/idle.py --binary $(TARGET_DIR)/release/porchlight
+	$(call step,7/7,how soon a stranger is told of)
+	$(PYTHON) benches/doorbell.py --binary $(TARGET_DIR)/release/porchlight
 
 .PHONY: arm64
 arm64: ## for the 64-bit Raspberry Pi, compared with the native program under emulation (.ci/arm64)

@@ -55,7 +55,7 @@ def compare(options, folder, stream):
     clip = prepared(source, filters, group)
     with Simulator(clip) as simulator:
         agents = {
-            decode: Agent(options.binary, folder, [simulator.url], decode) for decode in ("auto", "all")
+            decode: Agent(options.binary, folder, [simulator.url], f'decode = "{decode}"') for decode in ("auto", "all")
         }
         ffmpeg = subprocess.Popen(
             ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-rtsp_transport", "tcp", "-i", simulator.url]
@@ -98,7 +98,7 @@ def line(title, who, cpu, reference, bar, decoded):
 def memory(options, folder):
     title, source, filters, group, _ = STREAMS[0]
     with Simulator(prepared(source, filters, group)) as simulator:
-        agent = Agent(options.binary, folder, [simulator.url] * SIXTEEN, "auto")
+        agent = Agent(options.binary, folder, [simulator.url] * SIXTEEN)
         try:
             time.sleep(WARM_UP_S)
             before, began = agent.cost()[0], time.monotonic()
@@ -130,18 +130,18 @@ class Simulator:
 
 
 class Agent:
-    """A whole agent."""
+    """A whole agent: `each` camera has these settings more, and `more` follows the cameras."""
 
-    def __init__(self, binary, folder, urls, decode):
+    def __init__(self, binary, folder, urls, each="", more=""):
         self.address = f"127.0.0.1:{free_port()}"
         data = Path(tempfile.mkdtemp(dir=folder))
         cameras = "".join(
-            f'[[camera]]\nid = "cam_{number}"\nsource = "{url}"\ndecode = "{decode}"\n'
+            f'[[camera]]\nid = "cam_{number}"\nsource = "{url}"\n{each}\n'
             for number, url in enumerate(urls)
         )
         settings = f'[agent]\ndata_dir = "{data}"\n[api]\nlisten = "{self.address}"\n[store]\nmin_free_mb = 0\n'
         config = data / "porchlight.toml"
-        config.write_text(settings + cameras)
+        config.write_text(settings + cameras + more)
         self.child = subprocess.Popen([binary, "--log", "error", "run", "--config", config])
 
     def cost(self):
@@ -163,7 +163,7 @@ class Agent:
 
 def prepared(source, filters, group):
     """The clip as a camera would send it; kept for the next time."""
-    clips = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "porchlight" / "footage"
+    clips = footage()
     if not (clips / source).exists():
         sys.exit(f"bench: {clips / source} is missing; run `make setup`")
     target = clips / f"bench-{re.sub('[^0-9a-z]+', '-', filters)}-{group}-{Path(source).stem}.mkv"
@@ -171,6 +171,10 @@ def prepared(source, filters, group):
         command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", clips / source, "-vf", filters]
         subprocess.run([*command, *ENCODER, "-g", str(group), target], check=True)
     return target
+
+
+def footage():
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "porchlight" / "footage"
 
 
 def cpu_seconds(pid):
