@@ -6,70 +6,56 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::detect::draw;
 use super::face_args::{FacesArgs, VerifyFacesArgs};
+use super::images::Boxes;
 use super::replay::load_config;
-use super::rounded;
 use super::table::table;
+use super::{images, rounded};
 use crate::app::{ImageFaces, read_image, verify};
 use crate::model::{Embedding, FaceLook, Rect};
 use crate::pixels::RgbImage;
 
-/// A picture that cannot be read is said and does not keep the others from being looked at; the exit code tells.
+/// As [`images::each`] has it.
 pub(super) fn faces(args: &FacesArgs) -> anyhow::Result<ExitCode> {
     let config = load_config(args.config.as_deref())?;
     let mut faces = ImageFaces::open(&config)?;
     if args.config.is_some() {
         faces.meet(&config)?;
     }
-    if let Some(folder) = &args.draw {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
     let mut table = table(["image", "box (px)", "score", "eyes (px)", "sharpness", "yaw", "pitch", "usable"]);
-    let mut failed = false;
-    for path in &args.images {
-        let image = match read_image(path) {
-            Ok(image) => image,
-            Err(error) => {
-                eprintln!("porchlight: {error:#}");
-                failed = true;
-                continue;
-            }
-        };
-        let looks = faces.look(&image)?;
+    let outcome = images::each(&args.images, args.draw.as_deref(), |path, image| {
+        let looks = faces.look(image)?;
         for look in &looks {
             if args.json {
-                let mut line = describe(path, &image, look);
+                let mut line = describe(path, image, look);
                 let (best, said) = faces.identify(look);
                 line["best_match"] = json!(best.map(|(person, similarity)| json!({
                     "id": person.id.to_string(), "name": person.name.to_string(), "similarity": rounded(similarity, 1e4),
                 })));
                 line["recognition"] = json!({"status": said.status.as_str(), "reason": said.reason});
                 if args.embeddings {
-                    let embedding = faces.embed(&image, &look.face)?;
+                    let embedding = faces.embed(image, &look.face)?;
                     line["embedding"] = json!(embedding.values());
                 }
                 println!("{line}");
             } else {
-                table.add_row(row(path, &image, look));
+                table.add_row(row(path, image, look));
             }
         }
-        if let Some(folder) = &args.draw {
-            let (dot_x, dot_y) = (1.5 / image.width as f32, 1.5 / image.height as f32);
-            let mut boxes = Vec::new();
-            for look in &looks {
-                boxes.push((look.face.rect, format!("{:.2} {}", look.face.score, usable(look))));
-                let dots =
-                    look.face.landmarks.map(|(x, y)| Rect::new(x - dot_x, y - dot_y, x + dot_x, y + dot_y));
-                boxes.extend(dots.map(|dot| (dot, String::new())));
-            }
-            draw(image, &boxes, path, folder)?;
-        }
-    }
+        Ok(looks.iter().flat_map(|look| boxes(image, look)).collect())
+    })?;
     if !args.json {
         println!("{table}");
     }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(outcome)
+}
+
+/// The face, and a dot on each of its five points.
+fn boxes(image: &RgbImage, look: &FaceLook) -> Boxes {
+    let (dot_x, dot_y) = (1.5 / image.width as f32, 1.5 / image.height as f32);
+    let dot = |(x, y)| (Rect::new(x - dot_x, y - dot_y, x + dot_x, y + dot_y), String::new());
+    let face = (look.face.rect, format!("{:.2} {}", look.face.score, usable(look)));
+    [face].into_iter().chain(look.face.landmarks.map(dot)).collect()
 }
 
 fn usable(look: &FaceLook) -> &'static str {

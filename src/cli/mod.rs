@@ -7,6 +7,7 @@ mod check;
 mod detect;
 mod face_args;
 mod faces;
+mod images;
 mod models;
 mod outbox;
 mod people;
