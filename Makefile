@@ -77,6 +77,10 @@ soak: ## broken cameras for SOAK_SECONDS (300): memory and descriptors must not 
 	$(call step,1/1,broken cameras; a minute is as many attempts as an hour of the agent)
 	SOAK_SECONDS=$${SOAK_SECONDS:-300} cargo test --locked --test capture soak -- --ignored --nocapture
 
+.PHONY: fuzz
+fuzz: ## the parsers of camera bytes, FUZZ_SECONDS (60) each (a nightly toolchain)
+	tests/fuzz/run $${FUZZ_SECONDS:-60}
+
 .PHONY: usb
 usb: ## a USB camera, pulled out and plugged in, in a virtual machine (libclang-dev qemu-system-x86 busybox-static cpio)
 	$(call step,1/3,lints of what is only in this build)

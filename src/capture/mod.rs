@@ -11,6 +11,8 @@ mod annexb;
 mod clock;
 mod failure;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod http;
 mod mkv;
 mod mp4;

@@ -5,6 +5,8 @@
 //! later stage sees smeared pictures. Nothing here knows where packets come from, and nothing looks at what a picture shows.
 
 mod decoder;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod h264;
 mod h265;
 mod health;

@@ -4,7 +4,7 @@
 //! Every size is bounded, and every wait is: what counts is a whole picture within the time, so a camera that drips a byte a second
 //! is as stalled as one that is silent.
 
-mod parts;
+pub(super) mod parts;
 
 use std::io;
 use std::sync::Arc;

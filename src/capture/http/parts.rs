@@ -11,7 +11,7 @@ const MAX_HEAD: usize = 16 << 10;
 
 /// What cannot be a stream of pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadParts {
+pub(in crate::capture) enum BadParts {
     #[error("no boundary is named")]
     NoBoundary,
     #[error("a part begins without header lines")]
@@ -22,7 +22,7 @@ pub(super) enum BadParts {
 
 /// Takes the body apart as it arrives.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(in crate::capture) struct Parts {
     delimiter: Vec<u8>,
     buffer: Vec<u8>,
     state: State,
@@ -39,7 +39,7 @@ enum State {
 
 impl Parts {
     /// By the `Content-Type` of the answer.
-    pub(super) fn new(content_type: &str) -> Result<Self, BadParts> {
+    pub(in crate::capture) fn new(content_type: &str) -> Result<Self, BadParts> {
         let parameter = |part: &str| {
             let (name, value) = part.split_once('=')?;
             name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"').to_owned())
@@ -54,12 +54,12 @@ impl Parts {
     }
 
     /// The next bytes of the body.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(in crate::capture) fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The next picture, if it is complete.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, BadParts> {
+    pub(in crate::capture) fn next(&mut self) -> Result<Option<Vec<u8>>, BadParts> {
         loop {
             match self.state {
                 State::Head => {
