@@ -1,7 +1,8 @@
 """Replays the test clips and prints what they cost: benches/replay.py --binary target/release/porchlight
 
 Every frame is examined that would be in real time, as fast as the machine can. "cpu / video" is therefore the share of
-one core that one such camera takes; "faster" is how many times faster than real time it went. A number is only worth
+one core that one such camera takes; "faster" is how many times faster than real time it went. "looks / frame" is what goes
+through the network for each of the five frames a second, whether anything moves in them or not. A number is only worth
 comparing with one of the same machine, at rest.
 """
 
@@ -14,7 +15,9 @@ from pathlib import Path
 
 # Name and length in seconds; README.md of tests/footage says what they show.
 CLIPS = [("pedestrians.mp4", 60), ("bikes.mp4", 10), ("parked.mp4", 30), ("empty.mp4", 30)]
-ROW = "{:<16} {:>7} {:>9} {:>6} {:>8} {:>12} {:>8} {:>9}"
+# Pictures a second that are examined.
+FPS = 5
+ROW = "{:<16} {:>7} {:>9} {:>13} {:>6} {:>8} {:>12} {:>8} {:>9}"
 FRAME_ROW = "{:<16} {:>8} {:>8} {:>8} {:>8} {:>8} {:>17}"
 TAIL_LINES = 20
 
@@ -30,16 +33,20 @@ def main():
     chosen = [(name, seconds) for name, seconds in CLIPS if not options.clip or name in options.clip]
     if not chosen:
         sys.exit(f"bench: no such clip; there are: {', '.join(name for name, _ in CLIPS)}")
-    print(ROW.format("clip", "video s", "looks", "events", "cpu s", "cpu / video", "faster", "peak MB"), flush=True)
+    print(ROW.format("clip", "video s", "looks", "looks / frame", "events", "cpu s", "cpu / video", "faster", "peak MB"), flush=True)
     frames = []
-    for name, seconds in chosen:
-        stats = replay(options.binary, footage() / name)
+    clips = [(name, seconds, footage() / name) for name, seconds in chosen]
+    if clips[0][0] == "pedestrians.mp4":
+        clips += [("… at 640x360", 60, scaled(clips[0][2])), ("… four in one HD", 15, quartered(clips[0][2]))]
+    for name, seconds, clip in clips:
+        stats = replay(options.binary, clip)
         frames.append((name, per_frame(stats)))
         print(
             ROW.format(
                 name,
                 seconds,
                 stats["inferences"],
+                f"{stats['inferences'] / (seconds * FPS):.2f}",
                 stats["events"],
                 f"{stats['cpu_s']:.2f}",
                 f"{100 * stats['cpu_s'] / seconds:.1f} %",
@@ -48,8 +55,6 @@ def main():
             ),
             flush=True,
         )
-    if chosen[0][0] == "pedestrians.mp4":
-        frames.insert(0, ("… at 640x360", per_frame(replay(options.binary, scaled(footage() / "pedestrians.mp4")))))
     print("\nprocessor time in ms per frame; loop: motion, tracking, events; pictures: JPEGs of events, as a share of all frames")
     print(FRAME_ROW.format("clip", "decode", "loop", "pictures", "around", "network", "around / network"))
     for name, columns in frames:
@@ -74,10 +79,22 @@ def per_frame(stats):
 
 def scaled(clip):
     """The clip at 640x360, the size that most substreams have."""
-    target = clip.with_name(f"bench-640x360-{clip.name}")
+    return made(clip, "640x360", ["-vf", "scale=640:360"])
+
+
+def quartered(clip):
+    """Four quarters of the clip in one picture of 1920x1080: what is small everywhere in a large one."""
+    inputs = [argument for start in (15, 30, 45) for argument in ("-ss", start, "-i", clip)]
+    parts = "".join(f"[{number}]scale=960:540[p{number}];" for number in range(4))
+    rows = "[p0][p1]hstack[upper];[p2][p3]hstack[lower];[upper][lower]vstack"
+    return made(clip, "1920x1080", [*inputs, "-filter_complex", parts + rows, "-t", 15])
+
+
+def made(clip, name, arguments):
+    target = clip.with_name(f"bench-{name}-{clip.name}")
     if not target.exists():
-        size = ["-vf", "scale=640:360", "-c:v", "libx264", "-bf", "0", "-g", "20", "-an"]
-        subprocess.run(["ffmpeg", "-v", "error", "-i", clip, *size, target], check=True)
+        command = ["ffmpeg", "-v", "error", "-i", clip, *arguments, "-c:v", "libx264", "-bf", "0", "-g", "20", "-an", target]
+        subprocess.run([str(part) for part in command], check=True)
     return target
 
 

@@ -188,8 +188,8 @@ pub struct Detect {
     pub batch_size: usize,
     /// How long a batch waits for other cameras.
     pub batch_wait: Duration,
-    /// Crops per frame.
-    pub max_regions: usize,
+    /// Parts of a frame that are looked at.
+    pub max_looks: usize,
 }
 
 /// The tracker.

@@ -170,7 +170,7 @@ fn detect(section: Section<'_>) -> Detect {
         threads: section.whole("threads", 1..=64),
         batch_size: section.whole("batch_size", 1..=64),
         batch_wait: Duration::from_millis(section.whole("batch_wait_ms", 0..=1000)),
-        max_regions: section.whole("max_regions", 0..=16),
+        max_looks: section.whole("max_looks", 1..=16),
     };
     section.finish();
     detect

@@ -80,7 +80,7 @@ impl Examiner {
         let frame = &observation.frame;
         let size = (frame.width(), frame.height());
         let input = self.detector.input_shape(Some(self.settings.long_side), size);
-        let most = self.settings.max_regions;
+        let most = self.settings.max_looks;
         let areas = plan(size, input, &observation.motion, focus, most);
         if !areas.is_empty() {
             let camera = frame.camera.slug.to_string();
