@@ -54,6 +54,8 @@ pub(super) struct CameraRow {
     frames_decoded: u64,
     width: Option<usize>,
     height: Option<usize>,
+    /// What decodes its pictures; null before the first one.
+    decoder: Option<&'static str>,
 }
 
 impl From<CameraStatus> for CameraRow {
@@ -77,6 +79,7 @@ impl From<CameraStatus> for CameraRow {
             frames_decoded: status.frames_decoded,
             width: status.size.map(|(width, _)| width),
             height: status.size.map(|(_, height)| height),
+            decoder: status.decoder,
         }
     }
 }

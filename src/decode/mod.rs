@@ -8,6 +8,8 @@ mod decoder;
 mod h264;
 mod h265;
 mod health;
+#[cfg(feature = "libav")]
+mod libav;
 mod mask;
 mod plan;
 mod reorder;
