@@ -110,6 +110,8 @@ impl Decoder {
                 }
                 // Nothing comes any more that could be shown before these. The caller gets them with the next packet.
                 self.end();
+                // Nor is anything kept that damage may have left behind.
+                self.rested = None;
                 Err(error)
             }
         }

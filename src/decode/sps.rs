@@ -56,7 +56,7 @@ impl Sps {
         bits.read_bits(8)?;
         bits.read_ue()?;
         let separate_planes = HIGH_PROFILES.contains(&profile) && skip_high_fields(&mut bits)?;
-        let frame_num_bits = bits.read_ue()?.saturating_add(4);
+        let frame_num_bits = bits.read_ue()?.min(12) + 4;
         let order_type = bits.read_ue()?;
         let order_bits = skip_picture_order(&mut bits, order_type)?;
         let reference_frames = bits.read_ue()?;
@@ -134,7 +134,7 @@ fn skip_scaling_list(bits: &mut BitReader<'_>, size: usize) -> Result<(), OutOfD
 /// The bits of the lower part of a picture's place, if slices have it.
 fn skip_picture_order(bits: &mut BitReader<'_>, order_type: u32) -> Result<Option<u32>, OutOfData> {
     match order_type {
-        0 => return Ok(Some(bits.read_ue()?.saturating_add(4))),
+        0 => return Ok(Some(bits.read_ue()?.min(12) + 4)),
         1 => {
             bits.read_bit()?;
             bits.read_se()?;
