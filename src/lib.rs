@@ -40,7 +40,8 @@
 //!
 //! # Who may import whom
 //!
-//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`], [`live`] and [`store`] import those. Stages
+//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`], [`live`] and [`store`] import those, as
+//! does [`discover`], which only the command line knows. Stages
 //! ([`capture`] [`decode`] [`motion`] [`detect`] [`track`] [`recognise`] [`events`] [`rules`]) import what is below them, never each other and
 //! never the store. [`publish`] is where rules and store meet, [`live`] where decode and viewers do, [`webhooks`] where file, store, rules and delivery agree on the set of webhooks. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
 //! Only [`app`] sees two stages, and [`cli`] sees `app`.
@@ -58,6 +59,8 @@ pub mod model;
 
 pub mod config;
 pub mod telemetry;
+
+pub mod discover;
 
 pub mod inference;
 pub mod live;

@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 mod common;
+#[path = "cli/discover.rs"]
+mod discover;
 #[path = "cli/faces.rs"]
 mod faces;
 
@@ -54,6 +56,7 @@ fn without_a_command_it_says_what_there_is() {
     for command in [
         "run",
         "check",
+        "discover",
         "replay",
         "detect",
         "faces",
