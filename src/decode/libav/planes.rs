@@ -14,6 +14,10 @@ struct Layout {
 }
 
 impl Layout {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library has two hundred, of which these come from cameras"
+    )]
     fn of(format: Pixel) -> Option<Self> {
         use Pixel as P;
         let (bits, chroma) = match format {
