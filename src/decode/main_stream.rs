@@ -17,7 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc::Receiver;
 
 use super::ring::{Place, Ring, apart};
-use super::same_view::resemblance;
+use super::same_view::show_the_same;
 use super::{Decoder, PrivacyMask};
 use crate::model::{Camera, CameraSlug, Frame, Packet, Polygon};
 use crate::telemetry::{CameraLabel, Stage, Telemetry, Worker};
@@ -31,11 +31,9 @@ const GONE: Duration = Duration::from_secs(2);
 /// Pictures that B frames may need before they come out (H.264 allows 16).
 const REORDERED: u64 = 16;
 /// Decoded pictures kept: 3 MB each at 1920x1080. The shot of an event is often the one whose faces were looked at last.
-const KEPT: usize = 3;
+const KEPT: usize = 2;
 /// Without a need for so long, the decoder's own pictures (3 MB each, up to 16) are given back.
 const REST: Duration = Duration::from_secs(10);
-/// What resembles less does not show the same.
-const SAME_VIEW: f32 = 0.8;
 
 /// Makes both ends for a camera. `most_bytes`: of compressed pictures.
 #[must_use]
@@ -145,10 +143,9 @@ impl MainPictures {
     /// The picture that shows what `small` does, masked. `None` if there is none; why is said when it changes.
     pub fn like(&mut self, small: &Frame) -> Option<Arc<Frame>> {
         self.used = Instant::now();
-        let found = self.at(small.captured.at).and_then(|frame| {
-            let same = resemblance(&frame, small) >= SAME_VIEW;
-            if same { Ok(frame) } else { Err(Missing::OtherView) }
-        });
+        let found = self.at(small.captured.at);
+        let found = found
+            .and_then(|frame| if show_the_same(&frame, small) { Ok(frame) } else { Err(Missing::OtherView) });
         let missing = found.as_ref().err().copied();
         if missing != self.missing {
             let camera = &self.camera.slug;

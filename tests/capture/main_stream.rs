@@ -30,7 +30,7 @@ fn mounts() -> &'static [String] {
             for (which, size) in [("small", small), ("main", large)] {
                 let path = folder.path().join(format!("{name}_{which}.mkv"));
                 let arguments = format!(
-                    "-i {{in}} -t 30 -vf fps=10,scale={size} -an -c:v libx264 -preset veryfast -bf 0 -g 20 -sc_threshold 0 \
+                    "-i {{in}} -t 20 -vf fps=10,scale={size} -an -c:v libx264 -preset ultrafast -bf 0 -g 20 -sc_threshold 0 \
                      -pix_fmt yuv420p {{out}}"
                 );
                 ffmpeg(&arguments, &footage(clip), &path);
