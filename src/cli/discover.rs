@@ -131,7 +131,10 @@ fn one_view(view: &View, name: &str, args: &DiscoverArgs, ids: &mut HashSet<Stri
     let id = unique(&slug(name), ids);
     let mut text = format!("[[camera]]\nid = \"{id}\"\nname = {}\n", json!(name));
     let _ = writeln!(text, "# {}\nsource = {}", describe(small), json!(small.url.as_str()));
-    for other in view.streams.iter().filter(|stream| *stream != small) {
+    if let Some(main) = view.main() {
+        let _ = writeln!(text, "# {}\nmain = {}", describe(main), json!(main.url.as_str()));
+    }
+    for other in view.streams.iter().filter(|stream| *stream != small && Some(*stream) != view.main()) {
         let _ = writeln!(text, "# also {}: {}", describe(other), other.url);
     }
     let file = args.password_file.as_ref().and_then(|path| std::path::absolute(path).ok());

@@ -11,6 +11,7 @@ mod file_errors;
 mod http;
 #[cfg(feature = "libav")]
 mod libav;
+mod main_stream;
 mod rig;
 mod rtsp;
 #[cfg(feature = "usb")]

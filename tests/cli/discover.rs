@@ -56,16 +56,20 @@ fn cameras_that_answer_are_printed_as_they_stand_in_a_configuration() {
     let config =
         Config::parse(&text.replace("password_env = \"DISCOVER_TEST_PASSWORD\"", "password = \"x\""));
     let config = config.expect("a good configuration");
-    let found: Vec<(String, String)> = config
+    let found: Vec<(String, String, String)> = config
         .cameras
         .iter()
         .filter_map(|camera| match &camera.source {
-            Source::Rtsp(source) => Some((camera.slug().to_string(), source.url.to_string())),
+            Source::Rtsp(source) => {
+                let main = camera.main.as_ref().map(|main| main.url.to_string());
+                Some((camera.slug().to_string(), source.url.to_string(), main.unwrap_or_default()))
+            }
             Source::Http(_) | Source::Usb(_) | Source::File(_) => None,
         })
         .collect();
-    let small = "rtsp://127.0.0.1:8554/sub";
-    assert_eq!(found, [("gate".into(), small.into()), ("gate_2".into(), small.into())], "{text}");
+    let (small, main) = ("rtsp://127.0.0.1:8554/sub", "rtsp://127.0.0.1:8554/main?a=1&b=2");
+    let camera = |id: &str| (id.to_owned(), small.to_owned(), main.to_owned());
+    assert_eq!(found, [camera("gate"), camera("gate_2")], "{text}");
     assert!(text.contains("1920x1080 H264, 25 pictures a second"), "{text}");
 }
 
@@ -104,6 +108,7 @@ fn each_lens_of_a_camera_is_one_camera() {
     for part in [
         "id = \"pythoncam_virtualcam_1_1\"",
         "source = \"rtsp://127.0.0.1/l1s\"",
+        "main = \"rtsp://127.0.0.1/l1m\"",
         "source = \"rtsp://127.0.0.1/l2\"",
         "H265",
     ] {
