@@ -102,9 +102,9 @@ bench: ## what a minute of video costs, quiet and busy, and what the store and d
 	$(call step,2/6,building the optimised program (some minutes the first time))
 	cargo build --release --locked --features "$(FEATURES)"
 	$(call step,3/6,the store: events and messages a second)
-	cargo bench --locked --bench store
+	cargo bench --locked --features "$(FEATURES)" --bench store
 	$(call step,4/6,delivery: messages a second (on a slow disk and with a long queue too))
-	cargo bench --locked --bench delivery
+	cargo bench --locked --features "$(FEATURES)" --bench delivery
 	$(call step,5/6,the pipeline: replaying the test clips)
 	$(PYTHON) benches/replay.py --binary $(TARGET_DIR)/release/porchlight
 	$(call step,6/6,quiet cameras beside ffmpeg)
