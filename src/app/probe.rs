@@ -12,8 +12,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{self, Capture, Failure};
-use crate::config::CameraConfig;
-use crate::decode::Decoder;
+use crate::config::{CameraConfig, Source};
+use crate::decode::{DecodeError, Decoder};
 use crate::model::{Camera, Codec, Frame, Offline, Packet};
 use crate::pixels::encode_jpeg;
 use crate::telemetry::{Telemetry, thread_cpu};
@@ -23,6 +23,8 @@ use crate::telemetry::{Telemetry, thread_cpu};
 pub struct Probe {
     /// H.264, H.265, MJPEG, YUYV, NV12.
     pub codec: &'static str,
+    /// What decodes them here; `None` if nothing could.
+    pub decoder: Option<&'static str>,
     /// Pixels; `None` if nothing could be decoded.
     pub width: Option<usize>,
     /// Pixels.
@@ -54,8 +56,25 @@ pub struct Probe {
     pub picture: Option<Vec<u8>>,
 }
 
+/// Advice about a stream that is decoded all the time.
+const TOO_LARGE: &str = "the picture is larger than the detector needs";
+const TOO_MANY: &str = "are more than needed";
+
 /// More than this share of a core leaves too little for everything else.
 const KEEPS_UP: f64 = 0.5;
+
+/// The same of its main stream, if it has one. It is advised on what matters there.
+pub(super) fn probe_main(camera: &CameraConfig, length: Duration) -> Option<Result<Result<Probe, Failure>>> {
+    let source = Source::Rtsp(camera.main.clone()?);
+    let main = CameraConfig { source, main: None, ..camera.clone() };
+    let seen = probe(&main, length);
+    Some(seen.map(|seen| {
+        seen.map(|mut probe| {
+            probe.advice.retain(|advice| !advice.starts_with(TOO_LARGE) && !advice.contains(TOO_MANY));
+            probe
+        })
+    }))
+}
 
 /// Watches a camera for `length` after its first packet. `Ok(Err)`: it sends nothing, and why.
 pub fn probe(camera: &CameraConfig, length: Duration) -> Result<Result<Probe, Failure>> {
@@ -101,6 +120,7 @@ struct Seen {
     cpu: Duration,
     unsupported: Option<String>,
     frame: Option<Frame>,
+    decoder: Option<&'static str>,
 }
 
 fn watch(mut packets: Receiver<Packet>, camera: &Arc<Camera>, length: Duration) -> Seen {
@@ -112,12 +132,13 @@ fn watch(mut packets: Receiver<Packet>, camera: &Arc<Camera>, length: Duration) 
         let before = thread_cpu();
         let result = decoder.decode(packet);
         seen.cpu += thread_cpu().saturating_sub(before);
+        seen.decoder = decoder.name().or(seen.decoder);
         match result {
             Ok(decoded) => {
                 seen.decoded += decoded.frames.len() as u64;
                 seen.frame = decoded.frames.into_iter().last().or(seen.frame.take());
             }
-            Err(crate::decode::DecodeError::Unsupported(what)) => seen.unsupported = Some(what),
+            Err(DecodeError::Unsupported(what)) => seen.unsupported = Some(what),
             Err(_) => seen.damaged += 1,
         }
         if seen.frame.is_some() {
@@ -158,6 +179,7 @@ impl Seen {
         let (width, height) = self.frame.as_ref().map(|frame| (frame.width(), frame.height())).unzip();
         let mut probe = Probe {
             codec: codec.as_str(),
+            decoder: self.decoder,
             width,
             height,
             fps: round(fps, 1),
@@ -187,7 +209,8 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
     let mut advice = Vec::new();
     if let Some(what) = unsupported {
         advice.push(format!(
-            "the video uses {what}, which cannot be decoded; set it to H.264, progressive, 8 bit, Main or Baseline profile"
+            "the video uses {what}, which cannot be decoded; set it to {}",
+            DecodeError::SUPPORTED
         ));
     }
     let coded = match codec {
@@ -204,13 +227,10 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
         Some(_) | None => {}
     }
     if probe.width.is_some_and(|width| width > 1280) {
-        advice.push(
-            "the picture is larger than the detector needs; use the camera's substream, 640x360 to 1280x720"
-                .to_owned(),
-        );
+        advice.push(format!("{TOO_LARGE}; use the camera's substream, 640x360 to 1280x720"));
     }
     if probe.fps > 16.0 {
-        advice.push(format!("{} pictures a second are more than needed; set it to 10", probe.fps));
+        advice.push(format!("{} pictures a second {TOO_MANY}; set it to 10", probe.fps));
     }
     if probe.fps > 0.0 && probe.fps < 4.5 && coded {
         advice.push(format!("{} pictures a second miss who runs; set it to 10", probe.fps));
