@@ -11,6 +11,7 @@
 //! | from -> to | type | queue, and what happens when it is full |
 //! |---|---|---|
 //! | capture -> decode | [`model::Packet`] | 60 a camera; live: drop to the next key frame, counted; replay: wait. Pictures of a quiet scene then wait undecoded ([`decode::Plan`]), bounded; key frames are looked at ahead of them |
+//! | capture -> analyse | [`model::Packet`]s of a camera's main stream, compressed ([`decode::MainPictures`]) | the last seconds, bounded in time and bytes; oldest groups go. Decoded only for the picture of an instant |
 //! | decode -> motion | [`model::Frame`] | function call |
 //! | decode -> viewers | [`model::Frame`] | one slot a camera ([`live::Offers`]), filled only while somebody watches; newest wins |
 //! | motion -> detect | [`model::Observation`] | one slot a camera ([`detect::Inbox`]); newest wins, counted; replay, and a live camera that shows how something began: wait |
@@ -27,7 +28,8 @@
 //! - Pictures are dropped before the detector and nowhere else, and are counted. Those that are never decoded lie between two key
 //!   frames that show that nothing moved. From the store on nothing is lost, except
 //!   by a limit that the user set, and that is counted too.
-//! - An event is visible only after its picture is on the disk, and box and picture are of the same frame.
+//! - An event is visible only after its picture is on the disk, and box and picture are of the same frame,
+//!   or the picture is the main stream's of the same instant.
 //! - `(event id, seq)` is unique, and its body never changes: a repeated delivery repeats the same bytes.
 //! - Privacy masks are painted straight after decoding: no later stage ever sees what is under them.
 //! - Time is an argument. Both clocks are read at capture and travel on the frame: [`std::time::Instant`] for durations,
@@ -40,7 +42,8 @@
 //!
 //! # Who may import whom
 //!
-//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`], [`live`] and [`store`] import those. Stages
+//! [`model`] imports nothing of ours; [`config`], [`telemetry`] and [`pixels`] import it; [`inference`], [`live`] and [`store`] import those, as
+//! does [`discover`], which only the command line knows. Stages
 //! ([`capture`] [`decode`] [`motion`] [`detect`] [`track`] [`recognise`] [`events`] [`rules`]) import what is below them, never each other and
 //! never the store. [`publish`] is where rules and store meet, [`live`] where decode and viewers do, [`webhooks`] where file, store, rules and delivery agree on the set of webhooks. [`delivery`], [`api`] and [`web`] import the store, never a stage; the API publishes.
 //! Only [`app`] sees two stages, and [`cli`] sees `app`.
@@ -58,6 +61,8 @@ pub mod model;
 
 pub mod config;
 pub mod telemetry;
+
+pub mod discover;
 
 pub mod inference;
 pub mod live;

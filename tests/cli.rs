@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 mod common;
+#[path = "cli/discover.rs"]
+mod discover;
 #[path = "cli/faces.rs"]
 mod faces;
 #[path = "cli/precision.rs"]
@@ -56,6 +58,7 @@ fn without_a_command_it_says_what_there_is() {
     for command in [
         "run",
         "check",
+        "discover",
         "replay",
         "detect",
         "faces",
@@ -189,6 +192,30 @@ fn check_looks_at_the_cameras_when_asked() {
         assert!(said.contains(part), "{said}");
     }
     assert!(!said.lines().any(|line| line.contains("camera[1]") && !line.starts_with("warning")), "{said}");
+}
+
+#[test]
+fn check_looks_at_both_streams_of_a_camera() {
+    let folder = folder();
+    for (name, clip, size) in [("small", "bikes.mp4", "640:272"), ("main", "pedestrians.mp4", "1600:1200")] {
+        let arguments = format!(
+            "-i {{in}} -t 8 -vf fps=20,scale={size} -an -c:v libx264 -preset ultrafast -bf 0 -g 20 -pix_fmt yuv420p {{out}}"
+        );
+        common::ffmpeg(&arguments, &footage(clip), &folder.path().join(format!("{name}.mkv")));
+    }
+    let mount = |name: &str| format!("/{name}={}", folder.path().join(format!("{name}.mkv")).display());
+    let sim = common::Sim::start(&["--mount", &mount("small"), "--mount", &mount("main")]);
+    let camera = |id: &str, main: &str| {
+        let (source, main) = (sim.url("/small"), sim.url(main));
+        format!("[[camera]]\nid = \"{id}\"\nsource = \"{source}\"\nmain = \"{main}\"\n")
+    };
+    let text = camera("odd", "/main") + &camera("gone", "/nothing");
+    fs::write(folder.path().join("c.toml"), text).expect("room");
+    let said = stderr(&porchlight(folder.path(), &["check", "--config", "c.toml", "--cameras"]));
+    assert!(said.contains("camera[1].main: has another shape than source"), "{said}");
+    assert!(said.contains("camera[1].source: 20 pictures a second are more than needed"), "{said}");
+    assert!(said.contains("camera[2].main: ") && said.contains("check the path"), "{said}");
+    assert!(!said.contains("larger than the detector") && !said.contains("main: 20 pictures"), "{said}");
 }
 
 #[cfg(not(feature = "usb"))]

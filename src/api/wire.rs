@@ -54,15 +54,40 @@ pub(super) struct CameraRow {
     frames_decoded: u64,
     width: Option<usize>,
     height: Option<usize>,
+    main: Option<MainRow>,
+}
+
+/// A camera's main stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MainRow {
+    state: &'static str,
+    #[schema(value_type = Option<String>)]
+    reason: Option<Offline>,
+    detail: Option<String>,
+    attempts: Option<u32>,
+}
+
+impl From<CameraState> for MainRow {
+    fn from(status: CameraState) -> Self {
+        let state = status.as_str();
+        let (reason, detail, attempts) = failure(status)
+            .map_or((None, None, None), |(reason, detail, attempts)| {
+                (Some(reason), Some(detail), Some(attempts))
+            });
+        Self { state, reason, detail, attempts }
+    }
+}
+
+fn failure(state: CameraState) -> Option<(Offline, String, u32)> {
+    match state {
+        CameraState::Offline { reason, detail, attempts } => Some((reason, detail, attempts)),
+        CameraState::Starting | CameraState::Online | CameraState::Ended => None,
+    }
 }
 
 impl From<CameraStatus> for CameraRow {
     fn from(status: CameraStatus) -> Self {
-        let state = status.state.as_str();
-        let (reason, detail, attempts) = match status.state {
-            CameraState::Offline { reason, detail, attempts } => (Some(reason), Some(detail), Some(attempts)),
-            CameraState::Starting | CameraState::Online | CameraState::Ended => (None, None, None),
-        };
+        let MainRow { state, reason, detail, attempts } = status.state.into();
         Self {
             id: status.camera.slug.to_string(),
             uuid: status.camera.uuid,
@@ -77,6 +102,7 @@ impl From<CameraStatus> for CameraRow {
             frames_decoded: status.frames_decoded,
             width: status.size.map(|(width, _)| width),
             height: status.size.map(|(_, height)| height),
+            main: status.main.map(MainRow::from),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::faces::load_faces;
+use super::mains::Mains;
 use super::register::Register;
 use crate::config::{CameraConfig, Config, FaceMode};
 use crate::inference::{InferenceError, Library, Runtime};
@@ -27,6 +28,7 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Analyst {
     photographer: Photographer,
+    mains: Mains,
     faces: Option<FaceDesk>,
     /// Whether time goes on by itself: in a replay it does with the pictures.
     live: bool,
@@ -73,11 +75,13 @@ impl Analyst {
             false => None,
         };
         let worker = telemetry.worker(Stage::Analyse, "analyse");
-        Ok(Self { photographer: Photographer::new((&config.events).into(), worker), faces, live })
+        let photographer = Photographer::new((&config.events).into(), worker);
+        Ok(Self { photographer, mains: Mains::default(), faces, live })
     }
 
-    /// From now on these cameras are watched.
-    pub(crate) fn watch<'c>(&mut self, cameras: impl IntoIterator<Item = &'c CameraConfig>) {
+    /// From now on these cameras are watched, some of them with a main stream.
+    pub(crate) fn watch<'c>(&mut self, cameras: impl IntoIterator<Item = &'c CameraConfig>, mains: Mains) {
+        self.mains = mains;
         if let Some(desk) = &mut self.faces {
             let modes: HashMap<_, _> =
                 cameras.into_iter().map(|camera| (camera.slug().clone(), camera.faces)).collect();
@@ -89,6 +93,7 @@ impl Analyst {
     pub(crate) fn run(&mut self, leads: &Leads, out: &SyncSender<Finding>) -> Result<()> {
         let mut last = Captured::now();
         loop {
+            self.mains.rest();
             let findings = match leads.next(TICK) {
                 Next::Lead(Lead::News(update)) => {
                     last = update.at;
@@ -98,7 +103,7 @@ impl Analyst {
                     last = sighting.frame.captured;
                     match &mut self.faces {
                         Some(desk) => {
-                            let insights = desk.look(&sighting)?;
+                            let insights = desk.look(&sighting, &mut self.mains)?;
                             self.findings(insights)
                         }
                         None => Vec::new(),
@@ -124,7 +129,10 @@ impl Analyst {
         }
     }
 
-    fn develop(&mut self, update: TrackUpdate<Shot>) -> Vec<Finding> {
+    fn develop(&mut self, mut update: TrackUpdate<Shot>) -> Vec<Finding> {
+        if let Some(shot) = &mut update.shot {
+            shot.frame = self.mains.sharpest(&shot.frame);
+        }
         let (mut findings, mut recognition) = (Vec::new(), None);
         if let Some(desk) = &mut self.faces {
             if update.change == TrackChange::Ended {
@@ -146,17 +154,17 @@ impl Analyst {
 }
 
 impl FaceDesk {
-    fn look(&mut self, sighting: &Sighting) -> Result<Vec<Insight>, InferenceError> {
+    fn look(&mut self, sighting: &Sighting, mains: &mut Mains) -> Result<Vec<Insight>, InferenceError> {
         match self.register.changed() {
             Ok(Some(gallery)) => self.gallery = gallery,
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "cannot read who is enrolled; those known so far stay"),
         }
-        let areas = self.visitors.plan(sighting);
+        let areas = self.visitors.plan(sighting, mains.width(&sighting.frame));
         if areas.is_empty() {
             return Ok(Vec::new());
         }
-        let frame = &*sighting.frame;
+        let frame = &*mains.sharpest(&sighting.frame);
         let pixels = |rect: crate::model::Rect| {
             let (w, h) = (frame.width() as f32, frame.height() as f32);
             let (x, y) = ((rect.x1 * w) as usize, (rect.y1 * h) as usize);
@@ -171,7 +179,7 @@ impl FaceDesk {
         let picture = Picture::Frame(frame);
         let views: Vec<View<'_>> =
             areas.into_iter().map(|rect| View { picture, area: pixels(rect) }).collect();
-        let looks = self.reader.look(&views, frame.captured)?;
+        let looks = self.reader.look(&views, sighting.frame.captured)?;
         let faces = looks.into_iter().flatten().collect();
         Ok(self.visitors.take_in(sighting, faces, &self.gallery, |look| portrait(picture, look)))
     }

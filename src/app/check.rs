@@ -1,8 +1,10 @@
 //! The second half of `porchlight check`: what only the parts themselves can tell, and, if asked, the cameras.
 
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use super::probe::probe;
+use super::probe::{Probe, probe, probe_main};
+use crate::capture::Failure;
 use crate::config::{CameraConfig, Config, NO_USB, Problem, Source};
 use crate::delivery::Webhooks;
 use crate::inference::{Library, Runtime};
@@ -28,6 +30,9 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     problems
 }
 
+/// Shapes that differ by more than this are not of one section of the view, or one of them is squeezed.
+const SAME_SHAPE: f64 = 0.05;
+
 /// Watches all cameras for `length`, at the same time: what keeps one from working, and what would be better set otherwise.
 #[must_use]
 pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<Problem>) {
@@ -36,25 +41,41 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
         let enabled = config.cameras.iter().enumerate().filter(|(_, camera)| camera.enabled);
         let looks: Vec<_> = enabled
             .map(|(index, camera)| {
-                (format!("camera[{}].source", index + 1), scope.spawn(move || probe(camera, length)))
+                let small = scope.spawn(move || Some(probe(camera, length)));
+                (index + 1, small, scope.spawn(move || probe_main(camera, length)))
             })
             .collect();
-        for (key, look) in looks {
-            let of_key = |message: String| problem(&key, message);
-            match look.join() {
-                Ok(Ok(Ok(seen))) if seen.decoded == 0 => {
-                    let none = || format!("none of {} pictures can be decoded", seen.pictures);
-                    wrong.push(of_key(seen.advice.first().cloned().unwrap_or_else(none)));
+        for (number, small, main) in looks {
+            let mut judge = |name: &str, look: ScopedJoinHandle<'_, Look>| {
+                let of_key = |message: String| problem(&format!("camera[{number}].{name}"), message);
+                match look.join().transpose()? {
+                    Ok(Ok(Ok(seen))) if seen.decoded == 0 => {
+                        let none = || format!("none of {} pictures can be decoded", seen.pictures);
+                        wrong.push(of_key(seen.advice.first().cloned().unwrap_or_else(none)));
+                    }
+                    Ok(Ok(Ok(seen))) => {
+                        odd.extend(seen.advice.iter().cloned().map(of_key));
+                        return Some(seen.width? as f64 / seen.height? as f64);
+                    }
+                    Ok(Ok(Err(failure))) => wrong.push(of_key(failure.detail)),
+                    Ok(Err(error)) => wrong.push(of_key(format!("cannot look at it: {error}"))),
+                    Err(_) => wrong.push(of_key("looking at it failed; please report this".to_owned())),
                 }
-                Ok(Ok(Ok(seen))) => odd.extend(seen.advice.into_iter().map(of_key)),
-                Ok(Ok(Err(failure))) => wrong.push(of_key(failure.detail)),
-                Ok(Err(error)) => wrong.push(of_key(format!("cannot look at it: {error}"))),
-                Err(_) => wrong.push(of_key("looking at it failed; please report this".to_owned())),
+                None
+            };
+            let (small, main) = (judge("source", small), judge("main", main));
+            if small.zip(main).is_some_and(|(small, main)| (small / main - 1.0).abs() > SAME_SHAPE) {
+                let told = "has another shape than source; if it shows another section of the view, its pictures are not used: \
+                            set both to the same shape";
+                odd.push(problem(&format!("camera[{number}].main"), told.to_owned()));
             }
         }
     });
     (wrong, odd)
 }
+
+/// `None`: there is no such stream.
+type Look = Option<anyhow::Result<Result<Probe, Failure>>>;
 
 fn problem(key: &str, message: String) -> Problem {
     Problem { line: None, key: key.to_owned(), message }

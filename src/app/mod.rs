@@ -11,6 +11,7 @@ mod eyes;
 mod faces;
 mod images;
 mod inspector;
+mod mains;
 mod pace;
 mod pipeline;
 mod probe;

@@ -19,8 +19,10 @@ use tokio::sync::{mpsc as queue, watch};
 
 use super::analyst::Analyst;
 use super::eyes::Eyes;
+use super::mains::Mains;
 use super::watch::watch_camera;
 use crate::config::{CameraConfig, Config, FaceMode};
+use crate::decode::MainPictures;
 use crate::detect::{Examiner, Inbox, Slot, WhenFull};
 use crate::events::{EventBuilder, Habits};
 use crate::live::Live;
@@ -61,6 +63,8 @@ pub(crate) struct CameraInput {
     pub(crate) config: CameraConfig,
     /// From its capture.
     pub(crate) packets: queue::Receiver<Packet>,
+    /// Of its main stream, if it has one.
+    pub(crate) main: Option<MainPictures>,
 }
 
 /// What others want of a running pipeline.
@@ -77,7 +81,7 @@ impl Pipeline {
     /// Starts all threads, downstream first. `sink` gets each state of each event in order and says whether to go on.
     pub(crate) fn start(
         config: &Config,
-        cameras: Vec<CameraInput>,
+        mut cameras: Vec<CameraInput>,
         when_full: WhenFull,
         Eyes { examiner, mut analyst }: Eyes,
         telemetry: &Arc<Telemetry>,
@@ -98,7 +102,10 @@ impl Pipeline {
         let events = Events { builder: EventBuilder::new(config, habits), telemetry: Arc::clone(telemetry) };
         pipeline.spawn("events", None, move || events.run(findings, sink))?;
 
-        analyst.watch(cameras.iter().map(|camera| &camera.config));
+        let mains =
+            cameras.iter_mut().filter_map(|input| Some((input.config.slug().clone(), input.main.take()?)));
+        let mains = Mains::new(mains);
+        analyst.watch(cameras.iter().map(|camera| &camera.config), mains);
         let returned = Arc::clone(&pipeline.analyst);
         pipeline.spawn("analyse", None, move || match analyst.run(&leads, &events_in) {
             Ok(()) => *returned.lock().unwrap_or_else(PoisonError::into_inner) = Some(analyst),

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{self, Capture, Failure};
-use crate::config::CameraConfig;
+use crate::config::{CameraConfig, Source};
 use crate::decode::Decoder;
 use crate::model::{Camera, Codec, Frame, Offline, Packet};
 use crate::pixels::encode_jpeg;
@@ -54,8 +54,25 @@ pub struct Probe {
     pub picture: Option<Vec<u8>>,
 }
 
+/// Advice about a stream that is decoded all the time.
+const TOO_LARGE: &str = "the picture is larger than the detector needs";
+const TOO_MANY: &str = "are more than needed";
+
 /// More than this share of a core leaves too little for everything else.
 const KEEPS_UP: f64 = 0.5;
+
+/// The same of its main stream, if it has one. It is advised on what matters there.
+pub(super) fn probe_main(camera: &CameraConfig, length: Duration) -> Option<Result<Result<Probe, Failure>>> {
+    let source = Source::Rtsp(camera.main.clone()?);
+    let main = CameraConfig { source, main: None, ..camera.clone() };
+    let seen = probe(&main, length);
+    Some(seen.map(|seen| {
+        seen.map(|mut probe| {
+            probe.advice.retain(|advice| !advice.starts_with(TOO_LARGE) && !advice.contains(TOO_MANY));
+            probe
+        })
+    }))
+}
 
 /// Watches a camera for `length` after its first packet. `Ok(Err)`: it sends nothing, and why.
 pub fn probe(camera: &CameraConfig, length: Duration) -> Result<Result<Probe, Failure>> {
@@ -204,13 +221,10 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
         Some(_) | None => {}
     }
     if probe.width.is_some_and(|width| width > 1280) {
-        advice.push(
-            "the picture is larger than the detector needs; use the camera's substream, 640x360 to 1280x720"
-                .to_owned(),
-        );
+        advice.push(format!("{TOO_LARGE}; use the camera's substream, 640x360 to 1280x720"));
     }
     if probe.fps > 16.0 {
-        advice.push(format!("{} pictures a second are more than needed; set it to 10", probe.fps));
+        advice.push(format!("{} pictures a second {TOO_MANY}; set it to 10", probe.fps));
     }
     if probe.fps > 0.0 && probe.fps < 4.5 && coded {
         advice.push(format!("{} pictures a second miss who runs; set it to 10", probe.fps));

@@ -58,7 +58,7 @@ impl Replay {
         let (packets, received) = capture::channel(&camera, &self.telemetry);
         let capture = Capture::new(&camera, Arc::clone(&self.telemetry)).starting_at(start);
         let cancel = CancellationToken::new();
-        let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received });
+        let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received, main: None });
         let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
         let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
         let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);

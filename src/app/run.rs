@@ -18,11 +18,12 @@ use super::{face_seer, inspector_verifier, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
 use crate::capture::{self, Capture};
 use crate::config::Config;
+use crate::decode::{MainFeed, main_stream};
 use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::{Habits, close_interrupted};
 use crate::live::Live;
-use crate::model::{CameraSlug, Event, Habit, Label, Picture};
+use crate::model::{CameraSlug, Event, Habit, Label, Packet, Picture};
 use crate::publish::Publisher;
 use crate::store::{HabitBook, People, Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
@@ -93,7 +94,7 @@ async fn supervise(config: &Config) -> Result<()> {
     );
     services.spawn(service("reporter", reporting));
 
-    let (cameras, captures) = open_cameras(config, &telemetry);
+    let (cameras, captures, mains) = open_cameras(config, &telemetry);
     let (time_zone, book) = (TimeZone::system(), HabitBook::open(&config.data_dir)?);
     let habits = Some(Habits::new(time_zone.clone(), book.read()?));
     let wishes = Wishes { live: &live, marks: publisher.dwell_marks(), habits };
@@ -102,6 +103,9 @@ async fn supervise(config: &Config) -> Result<()> {
     let mut capturing = JoinSet::new();
     for (capture, packets) in captures {
         capturing.spawn(capture.run(packets, cancel.clone()));
+    }
+    for (main, packets) in mains {
+        capturing.spawn(main.run(packets));
     }
     tracing::info!(
         cameras = pipeline.cameras(),
@@ -149,19 +153,29 @@ async fn close_open_events(publisher: &Publisher, reader: &Reader) -> Result<()>
 }
 
 type Captures = Vec<(Capture, capture::PacketSender)>;
+type Mains = Vec<(MainFeed, mpsc::Receiver<Packet>)>;
 
-fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput>, Captures) {
-    let (mut inputs, mut captures) = (Vec::new(), Vec::new());
+fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput>, Captures, Mains) {
+    let (mut inputs, mut captures, mut mains) = (Vec::new(), Vec::new(), Vec::new());
     for camera in config.cameras.iter().filter(|camera| camera.enabled) {
         telemetry.cameras.add(Arc::clone(&camera.camera));
         let (sender, packets) = capture::channel(camera, telemetry);
         captures.push((Capture::new(camera, Arc::clone(telemetry)), sender));
-        inputs.push(CameraInput { config: camera.clone(), packets });
+        let main = Capture::main(camera, Arc::clone(telemetry)).map(|capture| {
+            telemetry.cameras.expect_main(camera.slug());
+            let (sender, packets) = capture::channel(camera, telemetry);
+            let masks = camera.privacy_masks.clone();
+            let (feed, pictures) = main_stream(&camera.camera, masks, camera.main_buffer_bytes, telemetry);
+            captures.push((capture, sender));
+            mains.push((feed, packets));
+            pictures
+        });
+        inputs.push(CameraInput { config: camera.clone(), packets, main });
     }
     if inputs.is_empty() {
         tracing::warn!("there is no camera in the configuration; add a [[camera]]");
     }
-    (inputs, captures)
+    (inputs, captures, mains)
 }
 
 /// Blocks the events thread until the state is on the disk: from here on nothing is lost.

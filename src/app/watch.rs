@@ -34,7 +34,7 @@ pub(super) fn watch_camera(
     offers: &Offers,
     telemetry: &Telemetry,
 ) {
-    let CameraInput { config, packets } = camera;
+    let CameraInput { config, packets, .. } = camera;
     let mut video = Video::new(&config.camera, config.privacy_masks.clone(), telemetry);
     let mut plan = Plan::new(config.decode);
     let mut eye = Eye::new(&config, live, slot, offers, telemetry);

@@ -61,6 +61,8 @@ pub enum End {
 pub struct Capture {
     camera: Arc<Camera>,
     source: Source,
+    /// The camera's main stream: its failures are not the camera's.
+    main: bool,
     patience: Patience,
     start: Option<Captured>,
     telemetry: Arc<Telemetry>,
@@ -72,9 +74,21 @@ impl Capture {
     /// The source of a configured camera, with the usual [`Patience`].
     #[must_use]
     pub fn new(config: &CameraConfig, telemetry: Arc<Telemetry>) -> Self {
+        Self::of(config, config.source.clone(), false, telemetry)
+    }
+
+    /// The main stream of a configured camera, if it has one.
+    #[must_use]
+    pub fn main(config: &CameraConfig, telemetry: Arc<Telemetry>) -> Option<Self> {
+        let source = Source::Rtsp(config.main.clone()?);
+        Some(Self::of(config, source, true, telemetry))
+    }
+
+    fn of(config: &CameraConfig, source: Source, main: bool, telemetry: Arc<Telemetry>) -> Self {
         Self {
             camera: Arc::clone(&config.camera),
-            source: config.source.clone(),
+            source,
+            main,
             patience: Patience::default(),
             start: None,
             telemetry,
@@ -160,15 +174,26 @@ impl Capture {
         let (reason, detail) = (failure.reason.as_str(), failure.detail.as_str());
         let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
         if *shown == Some(failure.reason) {
-            tracing::debug!(%camera, reason, detail, retry_in_ms, "camera still offline");
+            tracing::debug!(%camera, main = self.main, reason, detail, retry_in_ms, "camera still offline");
+        } else if self.main {
+            let told = "main stream offline; pictures are those of the small one";
+            tracing::warn!(%camera, reason, detail, retry_in_ms, "{told}");
         } else {
             tracing::warn!(%camera, reason, detail, retry_in_ms, "camera offline");
         }
         *shown = Some(failure.reason);
-        self.telemetry.cameras.offline(camera, failure.reason, failure.detail.clone());
+        let (board, detail) = (&self.telemetry.cameras, failure.detail.clone());
+        if self.main {
+            board.main_offline(camera, failure.reason, detail);
+        } else {
+            board.offline(camera, failure.reason, detail);
+        }
     }
 
     fn label(&self) -> CameraLabel {
+        if self.main {
+            return CameraLabel::main(&self.camera.slug);
+        }
         CameraLabel { camera: self.camera.slug.to_string() }
     }
 }

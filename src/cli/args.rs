@@ -1,9 +1,10 @@
-//! All arguments, but for those about faces.
+//! All arguments, but for those about faces and about looking for cameras.
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
 
+use super::camera_args::{DiscoverArgs, ProbeArgs};
 use super::face_args::{EnrollArgs, FacesArgs, PeopleArgs, VerifyFacesArgs};
 use crate::config::parse_size;
 use crate::model::{DeliveryId, Scope, WebhookId};
@@ -38,6 +39,12 @@ pub(super) enum Command {
     ///
     /// Watches it as the agent would. Exits with 0 if a picture could be decoded.
     Probe(ProbeArgs),
+    /// Find cameras: on the network by ONVIF, and USB cameras
+    ///
+    /// Prints a [[camera]] for each, to paste into the configuration: what was found goes to stdout, a table of it to a terminal.
+    /// Cameras tell the addresses of their streams to somebody they know: give --username and a password. It is not sent; a
+    /// digest of it is, to every camera that answers. Exits with 0 if a camera was found.
+    Discover(DiscoverArgs),
     /// Play video files through the whole pipeline and print the events
     ///
     /// Every frame is examined that would be in real time, as fast as this machine can; nothing is sent anywhere. Times are
@@ -253,31 +260,6 @@ pub(super) struct CheckArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct ProbeArgs {
-    /// What would stand in the configuration: rtsp://…, http://…, /dev/video0, usb:NAME, or a file
-    #[arg(value_name = "URL|DEVICE", value_hint = ValueHint::AnyPath)]
-    pub(super) source: String,
-    /// The camera's user
-    #[arg(long, value_name = "NAME", requires = "password_env")]
-    pub(super) username: Option<String>,
-    /// The environment variable that holds the password
-    #[arg(long, value_name = "VARIABLE", requires = "username")]
-    pub(super) password_env: Option<String>,
-    /// auto, tcp or udp
-    #[arg(long, value_name = "WAY")]
-    pub(super) transport: Option<String>,
-    /// How long to watch
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
-    pub(super) seconds: f64,
-    /// Write a picture here, as JPEG
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(super) picture: Option<PathBuf>,
-    /// Print one JSON object: `ok`, and what the table shows, or `reason` and `detail`
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
     /// Video files: MP4 or MKV with H.264 or H.265
     #[arg(required = true, value_hint = ValueHint::FilePath)]
@@ -349,13 +331,6 @@ pub(super) struct ModelsArgs {
     /// Settings to use [default: the built-in ones]
     #[arg(long, short, value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|value| (0.5..=3600.0).contains(value))
-        .ok_or_else(|| "must be from 0.5 to 3600".to_owned())
 }
 
 fn share(text: &str) -> Result<f32, String> {

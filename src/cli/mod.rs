@@ -3,8 +3,10 @@
 //! Results go to stdout, everything else (logs, progress, statistics) to stderr. `--json` prints for programs.
 
 mod args;
+mod camera_args;
 mod check;
 mod detect;
+mod discover;
 mod face_args;
 mod faces;
 mod models;
@@ -69,6 +71,10 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Probe(args) => {
             start_logging(log.unwrap_or("error"), LogFormat::Text)?;
             probe::run(&args)
+        }
+        Command::Discover(args) => {
+            start_logging(log.unwrap_or("error"), LogFormat::Text)?;
+            discover::run(&args)
         }
         Command::Faces(args) => {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::args::ProbeArgs;
+use super::camera_args::ProbeArgs;
 use super::table::table;
 use crate::app::{Probe, probe};
 use crate::config::{CameraConfig, Config};
@@ -40,16 +40,18 @@ pub(super) fn run(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// As if it stood in a configuration, so that it is read by the same rules.
 fn camera(args: &ProbeArgs) -> anyhow::Result<CameraConfig> {
-    let mut text = "[[camera]]\nid = \"camera\"\npace = \"fast\"\n".to_owned();
-    let transport = args.transport.as_deref();
-    let settings = [
+    configured(&[
         ("source", Some(args.source.as_str())),
         ("username", args.username.as_deref()),
         ("password_env", args.password_env.as_deref()),
-        ("transport", transport),
-    ];
+        ("transport", args.transport.as_deref()),
+    ])
+}
+
+/// As if it stood in a configuration, so that it is read by the same rules.
+pub(super) fn configured(settings: &[(&str, Option<&str>)]) -> anyhow::Result<CameraConfig> {
+    let mut text = "[[camera]]\nid = \"camera\"\npace = \"fast\"\n".to_owned();
     for (key, value) in settings {
         if let Some(value) = value {
             // A string of JSON is one of TOML too.

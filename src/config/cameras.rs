@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::read::{customer, placeholder, title};
 use super::section::Section;
-use super::source::source;
+use super::source::{main_source, source};
 use super::{Attendance, CameraConfig, Decode, FaceMode, Motion};
 use crate::model::{Camera, CameraSlug, Line, Polygon};
 
@@ -22,6 +22,7 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
     let slug = slug.unwrap_or_else(|| placeholder(CameraSlug::parse));
     let uuid = section.parsed("uuid", Uuid::parse_str);
     let source = source(&section);
+    let main = main_source(&section, &source);
     let camera = Camera {
         uuid: uuid.unwrap_or_else(|| Uuid::new_v5(&CAMERA_NAMESPACE, slug.as_str().as_bytes())),
         name: section.optional("name").unwrap_or_else(|| title(slug.as_str())),
@@ -33,6 +34,8 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         camera: Arc::new(camera),
         enabled: section.required("enabled"),
         source,
+        main,
+        main_buffer_bytes: section.whole::<usize>("main_buffer_mb", 1..=1024) << 20,
         fps: section.number("fps", 0.1..=60.0),
         decode: section.choice("decode", &[("auto", Decode::Auto), ("all", Decode::All)]),
         motion: motion(section.section("motion")),

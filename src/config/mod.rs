@@ -262,6 +262,10 @@ pub struct CameraConfig {
     pub enabled: bool,
     /// Where pictures come from.
     pub source: Source,
+    /// A larger stream of the same camera, for the pictures of events and for faces.
+    pub main: Option<RtspSource>,
+    /// Compressed pictures of it that are kept, at most.
+    pub main_buffer_bytes: usize,
     /// Frames examined per second.
     pub fps: f64,
     /// Which pictures are decoded.

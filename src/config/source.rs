@@ -157,6 +157,28 @@ pub(super) fn source(section: &Section<'_>) -> Source {
     }
 }
 
+/// The camera's large stream. User, password and transport are those of `source`, unless the address has its own.
+pub(super) fn main_source(section: &Section<'_>, source: &Source) -> Option<RtspSource> {
+    let text: String = section.optional("main")?;
+    let (credentials, transport) = match source {
+        Source::Rtsp(small) => (small.credentials.clone(), small.transport),
+        Source::Http(small) => (small.credentials.clone(), Transport::Auto),
+        Source::Usb(_) | Source::File(_) => {
+            section.wrong("main", "only a camera on the network has a second stream");
+            return None;
+        }
+    };
+    let Some(mut url) = Url::parse(&text).ok().filter(|url| url.scheme() == "rtsp" && url.has_host()) else {
+        section.wrong("main", "is not the address of a stream; expected rtsp://HOST[:PORT]/PATH");
+        return None;
+    };
+    let credentials = take_credentials(&mut url).or(credentials);
+    if matches!(source, Source::Rtsp(small) if small.url == url) {
+        section.wrong("main", "is the same stream as source; give the camera's large one, or leave it out");
+    }
+    Some(RtspSource { url, credentials, transport })
+}
+
 /// `/dev/video0`, `/dev/v4l/by-id/…`, `usb:0` or `usb:` and the name of a link in `/dev/v4l/by-id`.
 fn device(text: &str) -> Option<PathBuf> {
     if text.starts_with("/dev/video") || text.starts_with("/dev/v4l/") {
@@ -174,8 +196,7 @@ fn credentials(
     username: Option<String>,
     password: Option<SecretString>,
 ) -> Option<Credentials> {
-    let in_url = (!url.username().is_empty())
-        .then(|| (percent_decode(url.username()), percent_decode(url.password().unwrap_or_default())));
+    let in_url = take_credentials(url);
     if in_url.is_some() && (username.is_some() || password.is_some()) {
         section.wrong("source", "holds a user and so do username/password; keep one of them");
     }
@@ -184,11 +205,16 @@ fn credentials(
         let key = keys.into_iter().find(|key| section.has(key)).unwrap_or("username");
         section.wrong(key, "there is no username beside it");
     }
-    let credentials = match (in_url, username) {
-        (Some((username, password)), _) => Some(Credentials { username, password: password.into() }),
-        (None, Some(username)) => Some(Credentials { username, password: password.unwrap_or_default() }),
-        (None, None) => None,
-    };
+    let in_keys = username.map(|username| Credentials { username, password: password.unwrap_or_default() });
+    in_url.or(in_keys)
+}
+
+/// Takes user and password out of an address.
+fn take_credentials(url: &mut Url) -> Option<Credentials> {
+    let credentials = (!url.username().is_empty()).then(|| Credentials {
+        username: percent_decode(url.username()),
+        password: percent_decode(url.password().unwrap_or_default()).into(),
+    });
     // Both only fail on addresses without a host, and this one has a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);

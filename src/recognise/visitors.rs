@@ -112,15 +112,16 @@ impl Visitors {
         self.whole.clear();
     }
 
-    /// Which areas of a frame are worth a look. None when nobody is there, or all verdicts stand.
-    pub fn plan(&mut self, sighting: &Sighting) -> Vec<Rect> {
+    /// Which areas of a frame are worth a look, in a picture that is `width` pixels wide. None when nobody is there, or all verdicts
+    /// stand.
+    pub fn plan(&mut self, sighting: &Sighting, width: usize) -> Vec<Rect> {
         let (camera, captured) = (&sighting.frame.camera, sighting.frame.captured);
         let mode = self.modes.get(&camera.slug).copied().unwrap_or(FaceMode::Off);
         let mut areas = Vec::new();
         if mode == FaceMode::Off {
             return areas;
         }
-        let narrow = NARROW * self.min_eye_distance / sighting.frame.width() as f32;
+        let narrow = NARROW * self.min_eye_distance / width as f32;
         let mut due = Vec::new();
         for (track, rect) in &sighting.people {
             let visitor = self.visitor_of(*track, rect, camera, captured);

@@ -92,7 +92,7 @@ impl Door {
     ) -> (Vec<Rect>, Vec<VisitorChange>) {
         self.now = self.now.after(Duration::from_millis(200));
         let sighting = sighting(&self.camera, self.now, people);
-        let areas = self.visitors.plan(&sighting);
+        let areas = self.visitors.plan(&sighting, sighting.frame.width());
         if areas.is_empty() {
             return (areas, Vec::new());
         }

@@ -23,6 +23,8 @@ pub struct CameraStatus {
     pub size: Option<(usize, usize)>,
     /// What is wrong with what it shows.
     pub view: Option<ViewProblem>,
+    /// Whether the main stream delivers, if there is one.
+    pub main: Option<CameraState>,
     /// When it was last said to be offline: pictures from before do not disprove it.
     offline_at: Option<Instant>,
 }
@@ -41,6 +43,7 @@ impl CameraBoard {
             last_frame: None,
             size: None,
             view: None,
+            main: None,
             offline_at: None,
             camera: Arc::clone(&camera),
         };
@@ -80,6 +83,34 @@ impl CameraBoard {
             };
             status.state = CameraState::Offline { reason, detail, attempts };
             status.offline_at = Some(at);
+        }
+    }
+
+    /// The camera has a main stream, of which nothing is known yet.
+    pub fn expect_main(&self, camera: &CameraSlug) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            status.main = Some(CameraState::Starting);
+        }
+    }
+
+    /// A key frame of the main stream has arrived.
+    pub fn main_online(&self, camera: &CameraSlug) {
+        if let Some(status) = self.lock().get_mut(camera)
+            && status.main != Some(CameraState::Online)
+        {
+            status.main = Some(CameraState::Online);
+            tracing::info!(%camera, "main stream online");
+        }
+    }
+
+    /// The main stream delivers nothing; the camera's own state is another matter.
+    pub fn main_offline(&self, camera: &CameraSlug, reason: Offline, detail: String) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            let attempts = match &status.main {
+                Some(CameraState::Offline { attempts, .. }) => attempts + 1,
+                Some(CameraState::Starting | CameraState::Online | CameraState::Ended) | None => 1,
+            };
+            status.main = Some(CameraState::Offline { reason, detail, attempts });
         }
     }
 

@@ -11,12 +11,21 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::work::{Stage, StageCost};
+use crate::model::CameraSlug;
 
 /// Which camera.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CameraLabel {
-    /// Its slug.
+    /// Its slug; of its main stream: `front_door/main`.
     pub camera: String,
+}
+
+impl CameraLabel {
+    /// The label of a camera's main stream.
+    #[must_use]
+    pub fn main(camera: &CameraSlug) -> Self {
+        Self { camera: format!("{camera}/main") }
+    }
 }
 
 /// What was dropped on purpose or by accident.

@@ -16,6 +16,8 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
     let modules: &[&str] = match module {
         "lib" | "model" => &[],
         "config" | "telemetry" | "pixels" => &["model"],
+        // Finds cameras before there is a pipeline.
+        "discover" => &["model", "config"],
         // Networks are fed pictures.
         "inference" => &["model", "config", "telemetry", "pixels"],
         "store" => &["model", "config", "telemetry"],
@@ -63,7 +65,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "events",
             "rules",
         ],
-        "cli" => &["app", "config", "model", "telemetry", "inference", "pixels", "store"],
+        "cli" => &["app", "discover", "config", "model", "telemetry", "inference", "pixels", "store"],
         "main" => &["cli"],
         _ => return None,
     };

@@ -9,6 +9,7 @@ mod faults;
 mod file;
 mod file_errors;
 mod http;
+mod main_stream;
 mod rig;
 mod rtsp;
 #[cfg(feature = "usb")]

@@ -18,14 +18,22 @@ impl Sim {
     /// Starts `rtsp_camera.py serve` on free ports with further arguments, and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/rtsp_camera.py");
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(script)
-            .args(["serve", "--port", "0", "--ctl", "0", "--stdin-quit"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Debian's python3 is installed; run `make setup`");
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(script).args(["serve", "--port", "0", "--ctl", "0", "--stdin-quit"]).args(arguments);
+        Self::wait_until_ready(&mut command)
+    }
+
+    /// Starts the ONVIF camera of `tests/sim/onvif`.
+    pub(crate) fn onvif(arguments: &[&str]) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/onvif");
+        let mut command = Command::new(folder.join("venv"));
+        command.arg(folder.join("camera.py")).arg("--stdin-quit").args(arguments);
+        Self::wait_until_ready(&mut command)
+    }
+
+    fn wait_until_ready(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("Python is installed; run `make setup`");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("the simulator writes one line");

@@ -1,0 +1,267 @@
+//! Two streams of one camera: the small one is watched, of the large one single pictures are decoded.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use porchlight::capture::{Capture, channel};
+use porchlight::decode;
+use porchlight::model::{Frame, Polygon};
+use porchlight::telemetry::Telemetry;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::common::{Program, Sim, ffmpeg, footage};
+use crate::rig::{HASTE, camera};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// `bikes`, `street` and `still`, each small and large: ten pictures a second, a key frame every two seconds.
+fn mounts() -> &'static [String] {
+    static CLIPS: OnceLock<(tempfile::TempDir, Vec<String>)> = OnceLock::new();
+    let (_, mounts) = CLIPS.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut mounts = Vec::new();
+        for (name, clip, small, large) in [
+            ("bikes", "bikes.mp4", "640:272", "1920:816"),
+            ("street", "pedestrians.mp4", "512:384", "1280:960"),
+            ("still", "empty.mp4", "512:384", "1280:960"),
+        ] {
+            for (which, size) in [("small", small), ("main", large)] {
+                let path = folder.path().join(format!("{name}_{which}.mkv"));
+                let arguments = format!(
+                    "-i {{in}} -t 20 -vf fps=10,scale={size} -an -c:v libx264 -preset ultrafast -bf 0 -g 20 -sc_threshold 0 \
+                     -pix_fmt yuv420p {{out}}"
+                );
+                ffmpeg(&arguments, &footage(clip), &path);
+                mounts.push(format!("/{name}_{which}={},start=live", path.display()));
+            }
+        }
+        (folder, mounts)
+    });
+    mounts
+}
+
+fn sim() -> Sim {
+    let arguments: Vec<&str> = mounts().iter().flat_map(|mount| ["--mount", mount]).collect();
+    Sim::start(&arguments)
+}
+
+/// The mean difference of the brightness of two pictures, sampled where the first has its pixels.
+fn difference(small: &Frame, other: &Frame) -> f64 {
+    let at = |frame: &Frame, x: usize, y: usize| {
+        let (x, y) = (x * frame.width() / small.width(), y * frame.height() / small.height());
+        f64::from(frame.y()[y * frame.width() + x])
+    };
+    let points: Vec<(usize, usize)> = (0..small.height())
+        .step_by(4)
+        .flat_map(|y| (0..small.width()).step_by(4).map(move |x| (x, y)))
+        .collect();
+    points.iter().map(|(x, y)| (at(small, *x, *y) - at(other, *x, *y)).abs()).sum::<f64>()
+        / points.len() as f64
+}
+
+/// Both streams of a camera, captured and kept as the agent does.
+struct Both {
+    small: Arc<Mutex<Vec<Arc<Frame>>>>,
+    main: decode::MainPictures,
+    telemetry: Arc<Telemetry>,
+    _cancel: tokio_util::sync::DropGuard,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Both {
+    fn start(sim: &Sim, small: &str, main: &str, privacy: Vec<Polygon>) -> Self {
+        let config = camera(&sim.url(small), &format!("main = \"{}\"", sim.url(main)));
+        let telemetry = Arc::new(Telemetry::default());
+        telemetry.cameras.add(Arc::clone(&config.camera));
+        telemetry.cameras.expect_main(config.slug());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let (runtime, cancel) = (runtime.expect("a runtime"), CancellationToken::new());
+        let (out, packets) = channel(&config, &telemetry);
+        let capture = Capture::new(&config, Arc::clone(&telemetry)).with_patience(HASTE);
+        runtime.spawn(capture.run(out, cancel.clone()));
+        let (feed, main) = decode::main_stream(&config.camera, privacy.clone(), 16 << 20, &telemetry);
+        let (out, main_packets) = channel(&config, &telemetry);
+        let capture =
+            Capture::main(&config, Arc::clone(&telemetry)).expect("it has one").with_patience(HASTE);
+        runtime.spawn(capture.run(out, cancel.clone()));
+        runtime.spawn(feed.run(main_packets));
+        let small = Arc::new(Mutex::new(Vec::new()));
+        let (frames, board, identity) =
+            (Arc::clone(&small), Arc::clone(&telemetry), Arc::clone(&config.camera));
+        std::thread::spawn(move || {
+            decode::run(packets, &identity, privacy, &board, |frame| {
+                frames.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(frame));
+                ControlFlow::Continue(())
+            });
+        });
+        Self { small, main, telemetry, _cancel: cancel.drop_guard(), _runtime: runtime }
+    }
+
+    fn frames(&self, count: usize) -> Vec<Arc<Frame>> {
+        let began = Instant::now();
+        loop {
+            let frames = self.small.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if frames.len() >= count {
+                return frames;
+            }
+            assert!(began.elapsed() < PATIENCE, "{} frames", frames.len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn decoded(&self) -> u64 {
+        counter(&self.telemetry.render_metrics(), "decode_frames", "cam/main")
+    }
+}
+
+fn counter(metrics: &str, name: &str, camera: &str) -> u64 {
+    let line = format!("porchlight_{name}_total{{camera=\"{camera}\"}} ");
+    let value = metrics.lines().find_map(|text| text.strip_prefix(&line));
+    value.map_or(0, |value| value.parse().expect("a number"))
+}
+
+#[test]
+fn the_main_streams_picture_is_of_the_same_instant() {
+    let sim = sim();
+    let mut both = Both::start(&sim, "/bikes_small", "/bikes_main", Vec::new());
+    let frames = both.frames(60);
+    assert_eq!(both.decoded(), 0, "nobody has needed a picture");
+    let (mut exact, mut looked) = (0, 0);
+    // Forwards, as faces need them, and one from before.
+    for index in (25..45).step_by(2).chain([30, 31, 32]) {
+        let picture = both.main.like(&frames[index]).expect("a picture of that time");
+        assert_eq!((picture.width(), picture.height()), (1920, 816));
+        let near = index - 2..=index + 2;
+        let most_alike = near
+            .min_by(|a, b| difference(&frames[*a], &picture).total_cmp(&difference(&frames[*b], &picture)));
+        let off = most_alike.expect("five of them").abs_diff(index);
+        assert!(off <= 1, "the picture is that of {off} pictures away");
+        looked += 1;
+        exact += usize::from(off == 0);
+    }
+    assert!(exact * 10 >= looked * 8, "{exact} of {looked} are exact");
+    // From two key frames on, each picture between once; for the three from before, some of them again.
+    let decoded = both.decoded();
+    assert!((20..=80).contains(&decoded), "{decoded} decoded");
+    // What has left the memory is not there any more.
+    std::thread::sleep(Duration::from_secs(8));
+    assert!(both.main.like(&frames[0]).is_none());
+}
+
+#[test]
+fn another_view_is_not_taken_for_the_cameras() {
+    let sim = sim();
+    let mut both = Both::start(&sim, "/bikes_small", "/street_main", Vec::new());
+    let frames = both.frames(25);
+    assert!(frames[15..].iter().all(|frame| both.main.like(frame).is_none()));
+    assert_eq!(both.main.width(frames[24].captured.at), None);
+    assert!(both.decoded() > 0);
+}
+
+#[test]
+fn masks_are_painted_on_the_main_stream_too() {
+    let sim = sim();
+    let corner = Polygon::new(vec![(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)]).expect("a polygon");
+    let mut both = Both::start(&sim, "/street_small", "/street_main", vec![corner]);
+    let frames = both.frames(25);
+    let picture = both.main.like(&frames[20]).expect("a picture");
+    let (width, height) = (picture.width(), picture.height());
+    let rows =
+        |range: std::ops::Range<usize>| picture.y()[range.start * width..range.end * width].chunks(width);
+    assert!(rows(0..height / 2 - 1).all(|row| row[..width / 2 - 1].iter().all(|luma| *luma == 16)));
+    assert!(rows(0..height / 2 - 1).any(|row| row[width / 2 + 2..].iter().any(|luma| *luma > 60)));
+}
+
+fn get(program: &Program, path: &str) -> Vec<u8> {
+    // Fails when another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let url = format!("{}{path}", program.address);
+    let answer = runtime.block_on(async { reqwest::get(url).await?.bytes().await });
+    answer.expect("the agent answers").to_vec()
+}
+
+fn json(program: &Program, path: &str) -> Value {
+    serde_json::from_slice(&get(program, path)).expect("JSON")
+}
+
+/// The size of the picture of the newest event that is not in `seen`, which it then is.
+fn next_picture(program: &Program, seen: &mut Vec<String>) -> (u32, u32) {
+    let began = Instant::now();
+    loop {
+        for event in json(program, "/api/v1/events?camera=street")["items"].as_array().expect("a list") {
+            let id = event["id"].as_str().expect("an id").to_owned();
+            if event["type"] == "object.detected" && !seen.contains(&id) {
+                let picture =
+                    image::load_from_memory(&get(program, &format!("/api/v1/events/{id}/thumbnail")));
+                seen.push(id);
+                if let Ok(picture) = picture {
+                    return (picture.width(), picture.height());
+                }
+            }
+        }
+        assert!(began.elapsed() < PATIENCE, "no event\n{}", program.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn wait_for_main(program: &Program, state: &str) -> Value {
+    let began = Instant::now();
+    loop {
+        let camera = json(program, "/api/v1/cameras/street");
+        if camera["main"]["state"] == state {
+            return camera;
+        }
+        assert!(began.elapsed() < PATIENCE, "{camera}\n{}", program.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn events_have_pictures_of_the_main_stream_as_long_as_there_is_one() {
+    let sim = sim();
+    let camera = |id: &str| {
+        format!(
+            "[[camera]]\nid = \"{id}\"\nsource = \"{}\"\nmain = \"{}\"\n",
+            sim.url(&format!("/{id}_small")),
+            sim.url(&format!("/{id}_main"))
+        )
+    };
+    let settings = format!("[events]\nthumbnail_long_side = 1920\n{}{}", camera("street"), camera("still"));
+    let program = Program::start(&settings, &[]);
+    let mut seen = Vec::new();
+    assert_eq!(next_picture(&program, &mut seen), (1280, 960));
+    let camera = wait_for_main(&program, "online");
+    assert_eq!((&camera["state"], &camera["width"]), (&"online".into(), &512.into()));
+
+    sim.ctl("unmount /street_main");
+    wait_for_main(&program, "offline");
+    let camera = json(&program, "/api/v1/cameras/street");
+    assert_eq!(
+        (&camera["state"], &camera["main"]["state"]),
+        (&"online".into(), &"offline".into()),
+        "{camera}"
+    );
+    // Those that began before may still get a picture from what is in memory.
+    let newest = Instant::now();
+    while newest.elapsed() < Duration::from_secs(3) {
+        let events = json(&program, "/api/v1/events?camera=street");
+        let ids = events["items"].as_array().expect("a list").iter();
+        seen.extend(ids.map(|event| event["id"].as_str().expect("an id").to_owned()));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(next_picture(&program, &mut seen), (512, 384));
+
+    sim.ctl("remount /street_main");
+    wait_for_main(&program, "online");
+    let metrics = String::from_utf8(get(&program, "/metrics")).expect("text");
+    assert!(counter(&metrics, "capture_packets", "still/main") > 50, "{metrics}");
+    assert_eq!(counter(&metrics, "decode_frames", "still/main"), 0, "nothing has happened there");
+    assert!(counter(&metrics, "decode_frames", "street/main") > 0);
+    let log = program.stop();
+    let offline: Vec<&str> = log.lines().filter(|line| line.contains("offline")).collect();
+    let told = "main stream offline; pictures are those of the small one";
+    assert!(!offline.is_empty() && offline.iter().all(|line| line.contains(told)), "{log}");
+}
