@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 PYTHON ?= python3
+# What `make build` builds in: libav (decoding with the system's libavcodec), usb (USB cameras).
+FEATURES ?=
 # How long `make demo` runs; empty: until Ctrl-C.
 SECONDS :=
 # Where cargo puts what it builds, if its own variable says something else than ./target.
@@ -34,9 +36,9 @@ setup: ## install what building and testing needs: packages, networks, test clip
 	.ci/setup
 
 .PHONY: build
-build: ## the optimised program, target/release/porchlight
+build: ## the optimised program, target/release/porchlight; FEATURES=libav,usb is the packaged one (.ci/setup has what it needs)
 	$(call step,1/1,building the optimised program (some minutes the first time))
-	cargo build --release --locked
+	cargo build --release --locked --features "$(FEATURES)"
 	@echo "built $(TARGET_DIR)/release/porchlight"
 
 .PHONY: demo
@@ -54,6 +56,7 @@ check: ## what review would complain about: format, lints, documentation, requir
 	cargo fmt --all --check
 	$(call step,2/4,lints)
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --features libav,usb -- --deny warnings
 	$(call step,3/4,documentation)
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	$(call step,4/4,requirements of the webhook guides without a test)
@@ -65,6 +68,8 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	.ci/setup
 	$(call step,2/5,Rust: unit and integration tests)
 	cargo test --locked --workspace
+	cargo test --locked --features libav,usb --lib -- decode usb
+	cargo test --locked --features libav,usb --test capture -- codecs damage file libav
 	$(call step,3/5,objects and faces against independent decoders)
 	tests/reference/check $(TARGET_DIR)/debug/porchlight
 	$(call step,4/5,systemd unit)

@@ -1,9 +1,9 @@
-"""What watching costs while nothing happens: benches/idle.py --binary target/release/porchlight [--seconds 60]
+"""What watching costs while nothing happens: benches/idle.py --binary target/release/porchlight [--seconds 60] [--only empty]
 
 The same streams, at the same time, from one simulated RTSP camera (tests/sim): an agent that decodes what it needs, an agent
 with `decode = "all"`, and ffmpeg that decodes everything and hands on five frames a second, as recorders do it. Printed are CPU
 seconds for a minute of one camera, and the ratios to ffmpeg; the load of the machine does not change them much, but do not
-compare numbers of two machines. `pedestrians` shows people all the time: there the agents also run the network, which is
+compare numbers of two machines. The bar of who decodes everything is what ffmpeg takes and 0.3 ms for each picture. `pedestrians` shows people all the time: there the agents also run the network, which is
 taken out of what they cost (their own count of it). The last line is the memory of one agent with sixteen idle cameras.
 """
 
@@ -23,35 +23,40 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SIMULATOR = HERE.parent / "tests" / "sim" / "rtsp_camera.py"
 ENCODER = "-an -c:v libx264 -preset veryfast -pix_fmt yuv420p -profile:v main -bf 0 -sc_threshold 0 -crf 23".split()
-# Name, source in tests/footage, filters, pictures between key frames, the bars for auto as a share of ffmpeg.
+# Name, source in tests/footage, filters, pictures between key frames, the bars for auto: of ffmpeg, and of a core.
 STREAMS = [
-    ("640x360@10, empty", "empty.mp4", "scale=640:360", 20, 0.35),
-    ("1920x1080@25, empty", "empty.mp4", "scale=1920:1080,fps=25", 50, 0.12),
+    ("640x360@10, empty", "empty.mp4", "scale=640:360", 20, (0.35, 0.004)),
+    ("1920x1080@25, empty", "empty.mp4", "scale=1920:1080,fps=25", 50, (0.12, None)),
     ("640x360@10, people", "pedestrians.mp4", "scale=640:360", 20, None),
 ]
+# What Porchlight may do with a picture that it decodes, beside ffmpeg.
+ACTIVE_S = 0.0003
 SIXTEEN = 16
 # Stages whose cost belongs to the network and what surrounds it, not to watching.
 NETWORK = ("preprocess", "inference", "postprocess")
 WARM_UP_S = 12
-ROW = "{:<22} {:<10} {:>10} {:>9} {:>10} {:>9} {:>12}"
+ROW = "{:<22} {:<6} {:<11} {:>9} {:>8} {:>9} {:>12} {:>15}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path, default=Path("target/release/porchlight"))
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--only", default="", metavar="TEXT", help="streams whose name has this in it; no memory")
     options = parser.parse_args()
     if not options.binary.exists():
         sys.exit(f"bench: there is no {options.binary}; run `make build`")
-    print(ROW.format("stream", "who", "CPU s/min", "of core", "x ffmpeg", "bar", "decoded/min"))
+    print(ROW.format("stream", "who", "decoder", "CPU s/min", "of core", "x ffmpeg", "decoded/min", "bar"))
     with tempfile.TemporaryDirectory() as name:
         for stream in STREAMS:
-            compare(options, Path(name), stream)
-        memory(options, Path(name))
+            if options.only in stream[0]:
+                compare(options, Path(name), stream)
+        if not options.only:
+            memory(options, Path(name))
 
 
 def compare(options, folder, stream):
-    title, source, filters, group, bar = stream
+    title, source, filters, group, idle_bar = stream
     clip = prepared(source, filters, group)
     with Simulator(clip) as simulator:
         agents = {
@@ -69,29 +74,27 @@ def compare(options, folder, stream):
             minutes = (time.monotonic() - began) / 60
             reference = (cpu_seconds(ffmpeg.pid) - before_ffmpeg) / minutes
             after = {who: agent.cost() for who, agent in agents.items()}
+            decoders = {who: agent.decoder() for who, agent in agents.items()}
         finally:
             ffmpeg.kill()
             for agent in agents.values():
                 agent.stop()
-    line(title, "ffmpeg", reference, reference, None, None)
+    line(title, "ffmpeg", "", reference, reference)
     for who in agents:
         cpu = (after[who][0] - before[who][0]) / minutes
         decoded = (after[who][1] - before[who][1]) / minutes
-        line(title, who, cpu, reference, bar if who == "auto" else None, decoded)
+        if who == "auto" and idle_bar:
+            share, of_core = idle_bar
+            bar = f"<= {share} x" + (f", {of_core:.1%}" if of_core else "")
+        else:
+            bar = f"<= {1 + ACTIVE_S * decoded / reference:.2f} x"
+        line(title, who, decoders[who], cpu, reference, decoded, bar)
 
 
-def line(title, who, cpu, reference, bar, decoded):
+def line(title, who, decoder, cpu, reference, decoded=None, bar=""):
+    shown = f"{decoded:.0f}" if decoded is not None else ""
     print(
-        ROW.format(
-            title,
-            who,
-            f"{cpu:.3f}",
-            f"{cpu / 60:.2%}",
-            f"{cpu / reference:.2f}",
-            f"<= {bar}" if bar else "",
-            f"{decoded:.0f}" if decoded is not None else "",
-        ),
-        flush=True,
+        ROW.format(title, who, decoder, f"{cpu:.3f}", f"{cpu / 60:.2%}", f"{cpu / reference:.2f}", shown, bar), flush=True
     )
 
 
@@ -152,6 +155,10 @@ class Agent:
         network = sum(float(seconds) for stage, seconds in stages if stage in NETWORK)
         decoded = sum(float(count) for count in re.findall(r"^porchlight_decode_frames_total\{.*\} (\S+)", text, re.M))
         return cpu_seconds(self.child.pid) - network, decoded
+
+    def decoder(self):
+        with urllib.request.urlopen(f"http://{self.address}/api/v1/cameras", timeout=5) as answer:
+            return json.load(answer)["items"][0]["decoder"] or "none"
 
     def stop(self):
         self.child.send_signal(signal.SIGTERM)

@@ -54,6 +54,8 @@ pub(super) struct CameraRow {
     frames_decoded: u64,
     width: Option<usize>,
     height: Option<usize>,
+    /// What decodes its pictures; null before the first one.
+    decoder: Option<&'static str>,
     main: Option<MainRow>,
 }
 
@@ -102,6 +104,7 @@ impl From<CameraStatus> for CameraRow {
             frames_decoded: status.frames_decoded,
             width: status.size.map(|(width, _)| width),
             height: status.size.map(|(_, height)| height),
+            decoder: status.decoder,
             main: status.main.map(MainRow::from),
         }
     }

@@ -181,7 +181,8 @@ impl FaceDesk {
             areas.into_iter().map(|rect| View { picture, area: pixels(rect) }).collect();
         let looks = self.reader.look(&views, sighting.frame.captured)?;
         let faces = looks.into_iter().flatten().collect();
-        Ok(self.visitors.take_in(sighting, faces, &self.gallery, |look| portrait(picture, look)))
+        let told = (sighting.frame.width(), sighting.frame.height());
+        Ok(self.visitors.take_in(sighting, faces, &self.gallery, |look| portrait(picture, look, told)))
     }
 
     /// A stranger who was never here before gets a number, and the best picture is printed.

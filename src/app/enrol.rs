@@ -281,7 +281,7 @@ pub(crate) fn face_of(
         Ok(embedding) => embedding.clone(),
         Err(flaw) => return Ok(Err(Refusal::Flawed(*flaw))),
     };
-    let cut = smaller(portrait(Picture::Rgb(image), look).image);
+    let cut = smaller(portrait(Picture::Rgb(image), look, (image.width, image.height)).image);
     Ok(Ok(EnrolledFace {
         source,
         picture: encode_rgb(&cut, KEPT_QUALITY)?.into(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capture::{self, Capture, Failure};
 use crate::config::{CameraConfig, Source};
-use crate::decode::Decoder;
+use crate::decode::{DecodeError, Decoder};
 use crate::model::{Camera, Codec, Frame, Offline, Packet};
 use crate::pixels::encode_jpeg;
 use crate::telemetry::{Telemetry, thread_cpu};
@@ -23,6 +23,8 @@ use crate::telemetry::{Telemetry, thread_cpu};
 pub struct Probe {
     /// H.264, H.265, MJPEG, YUYV, NV12.
     pub codec: &'static str,
+    /// What decodes them here; `None` if nothing could.
+    pub decoder: Option<&'static str>,
     /// Pixels; `None` if nothing could be decoded.
     pub width: Option<usize>,
     /// Pixels.
@@ -118,6 +120,7 @@ struct Seen {
     cpu: Duration,
     unsupported: Option<String>,
     frame: Option<Frame>,
+    decoder: Option<&'static str>,
 }
 
 fn watch(mut packets: Receiver<Packet>, camera: &Arc<Camera>, length: Duration) -> Seen {
@@ -129,12 +132,13 @@ fn watch(mut packets: Receiver<Packet>, camera: &Arc<Camera>, length: Duration) 
         let before = thread_cpu();
         let result = decoder.decode(packet);
         seen.cpu += thread_cpu().saturating_sub(before);
+        seen.decoder = decoder.name().or(seen.decoder);
         match result {
             Ok(decoded) => {
                 seen.decoded += decoded.frames.len() as u64;
                 seen.frame = decoded.frames.into_iter().last().or(seen.frame.take());
             }
-            Err(crate::decode::DecodeError::Unsupported(what)) => seen.unsupported = Some(what),
+            Err(DecodeError::Unsupported(what)) => seen.unsupported = Some(what),
             Err(_) => seen.damaged += 1,
         }
         if seen.frame.is_some() {
@@ -175,6 +179,7 @@ impl Seen {
         let (width, height) = self.frame.as_ref().map(|frame| (frame.width(), frame.height())).unzip();
         let mut probe = Probe {
             codec: codec.as_str(),
+            decoder: self.decoder,
             width,
             height,
             fps: round(fps, 1),
@@ -204,7 +209,8 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
     let mut advice = Vec::new();
     if let Some(what) = unsupported {
         advice.push(format!(
-            "the video uses {what}, which cannot be decoded; set it to H.264, progressive, 8 bit, Main or Baseline profile"
+            "the video uses {what}, which cannot be decoded; set it to {}",
+            DecodeError::SUPPORTED
         ));
     }
     let coded = match codec {

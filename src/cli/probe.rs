@@ -78,6 +78,7 @@ fn show(seen: &Probe) {
     let unknown = || "unknown".to_owned();
     for (name, value) in [
         ("codec", seen.codec.to_owned()),
+        ("decoder", seen.decoder.unwrap_or("none").to_owned()),
         ("size", size.map_or_else(unknown, |(width, height)| format!("{width} x {height}"))),
         ("pictures a second", format!("{}", seen.fps)),
         ("key frame every", seen.key_frame_interval_s.map_or_else(unknown, |gap| format!("{gap} s"))),

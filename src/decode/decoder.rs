@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::h264::H264;
 use super::h265::H265;
+#[cfg(feature = "libav")]
+use super::libav::Libav;
 use super::reorder::Reorder;
 use super::sps::Sps;
 use super::still;
-use crate::model::{Camera, Codec, Frame, Packet};
+use crate::model::{Camera, Captured, Codec, Frame, Packet};
 
 /// A packet that gave no picture although it should have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,15 @@ pub enum DecodeError {
     /// The library failed in a way it should not.
     #[error("the decoder failed on a picture and was started anew")]
     Panicked,
+}
+
+impl DecodeError {
+    /// What to set in a camera whose video is not supported, to be read after "set it to".
+    pub const SUPPORTED: &str = if cfg!(feature = "libav") {
+        "H.264, progressive, 8 bit, Main or Baseline profile"
+    } else {
+        "H.264, progressive, 8 bit, Main or Baseline profile, or run a porchlight that was built with the feature `libav`"
+    };
 }
 
 /// What became of a packet.
@@ -43,11 +54,21 @@ pub(super) struct Picture {
     pub(super) planes: [Vec<u8>; 3],
 }
 
+/// A picture that has come out of the decoder.
+pub(super) struct Placed {
+    /// If pictures are counted anew from this one on, how far they may be out of order.
+    pub(super) begins: Option<Sps>,
+    pub(super) captured: Captured,
+    pub(super) picture: Picture,
+}
+
 /// Decodes the packets of one camera.
 pub struct Decoder {
     camera: Arc<Camera>,
     /// `None`: nothing can be decoded before the next key frame.
     engine: Option<Engine>,
+    /// One that is done, and can begin anew for less than a new one costs.
+    rested: Option<Engine>,
     reorder: Reorder,
     /// Frames whose turn has come, and that no caller has got yet.
     ready: Vec<Frame>,
@@ -57,36 +78,40 @@ impl Decoder {
     /// A decoder that waits for a key frame.
     #[must_use]
     pub fn new(camera: Arc<Camera>) -> Self {
-        Self { camera, engine: None, reorder: Reorder::default(), ready: Vec::new() }
+        Self { camera, engine: None, rested: None, reorder: Reorder::default(), ready: Vec::new() }
+    }
+
+    /// What decodes the stream, for people; `None` before its first key frame and after an error.
+    #[must_use]
+    pub fn name(&self) -> Option<&'static str> {
+        self.engine.as_ref().map(Engine::name)
     }
 
     /// Decodes one access unit. After an error, and after a gap, packets are dropped up to the next key frame.
     pub fn decode(&mut self, packet: Packet) -> Result<Decoded, DecodeError> {
         // What is left of a picture before a gap would be an error of the next one.
         if packet.gap || self.engine.as_ref().is_some_and(|engine| engine.codec() != packet.codec) {
-            self.engine = None;
+            self.end();
         }
         if self.engine.is_none() && !packet.key {
             return Ok(self.decoded(Some("no_key_frame")));
         }
-        let engine = self.engine.get_or_insert_with(|| Engine::new(packet.codec));
-        let result = engine.decode(&packet).and_then(|(begins, picture)| {
-            if begins.is_some() {
-                self.reorder.begin(begins, &mut self.ready);
-            }
-            picture.map(|picture| Ok((picture.order, self.frame(picture, &packet)?))).transpose()
-        });
-        match result {
-            Ok(Some((order, frame))) => {
-                let in_time = self.reorder.push(order, frame, &mut self.ready);
-                Ok(self.decoded(if in_time { None } else { Some("late_picture") }))
-            }
-            // An access unit without a picture, as some cameras send for parameter sets.
-            Ok(None) => Ok(self.decoded(None)),
+        let rested = self.rested.take().filter(|engine| engine.codec() == packet.codec);
+        let engine = self.engine.get_or_insert_with(|| rested.unwrap_or_else(|| Engine::new(packet.codec)));
+        let decoded = match engine.decode(&packet) {
+            Ok(pictures) => self.place(pictures),
+            Err(error) => Err(error),
+        };
+        match decoded {
+            Ok(in_time) => Ok(self.decoded(if in_time { None } else { Some("late_picture") })),
             Err(error) => {
-                self.engine = None;
+                if error == DecodeError::Panicked {
+                    self.engine = None;
+                }
                 // Nothing comes any more that could be shown before these. The caller gets them with the next packet.
-                self.reorder.flush(&mut self.ready);
+                self.end();
+                // Nor is anything kept that damage may have left behind.
+                self.rested = None;
                 Err(error)
             }
         }
@@ -95,18 +120,37 @@ impl Decoder {
     /// The frames still held at the end of a stream.
     #[must_use]
     pub fn flush(&mut self) -> Vec<Frame> {
-        self.reorder.flush(&mut self.ready);
-        self.engine = None;
+        self.end();
         std::mem::take(&mut self.ready)
+    }
+
+    /// Gets what engine and order still hold, and waits for a key frame.
+    fn end(&mut self) {
+        if let Some(mut engine) = self.engine.take() {
+            // What cannot be shown at an end is not missed.
+            let _ = self.place(engine.drain());
+            self.rested = engine.rest();
+        }
+        self.reorder.flush(&mut self.ready);
+    }
+
+    /// Puts pictures into display order. False: one came too late for its place.
+    fn place(&mut self, pictures: Vec<Placed>) -> Result<bool, DecodeError> {
+        let mut in_time = true;
+        for Placed { begins, captured, picture } in pictures {
+            if begins.is_some() {
+                self.reorder.begin(begins, &mut self.ready);
+            }
+            let order = picture.order;
+            let frame = Frame::new(Arc::clone(&self.camera), 0, captured, picture.size, picture.planes)
+                .map_err(|error| DecodeError::Damaged(error.to_string()))?;
+            in_time &= self.reorder.push(order, frame, &mut self.ready);
+        }
+        Ok(in_time)
     }
 
     fn decoded(&mut self, dropped: Option<&'static str>) -> Decoded {
         Decoded { frames: std::mem::take(&mut self.ready), dropped }
-    }
-
-    fn frame(&self, picture: Picture, packet: &Packet) -> Result<Frame, DecodeError> {
-        Frame::new(Arc::clone(&self.camera), 0, packet.captured, picture.size, picture.planes)
-            .map_err(|error| DecodeError::Damaged(error.to_string()))
     }
 }
 
@@ -121,6 +165,8 @@ impl std::fmt::Debug for Decoder {
 
 /// What decodes a codec.
 enum Engine {
+    #[cfg(feature = "libav")]
+    Libav(Codec, Box<Libav>),
     H264(Box<H264>),
     H265(Box<H265>),
     /// Each picture stands for itself.
@@ -129,6 +175,12 @@ enum Engine {
 
 impl Engine {
     fn new(codec: Codec) -> Self {
+        #[cfg(feature = "libav")]
+        match Libav::new(codec) {
+            Ok(engine) => return Self::Libav(codec, Box::new(engine)),
+            // A codec that is not for it, or that the system's library was built without.
+            Err(DecodeError::Unsupported(_) | DecodeError::Damaged(_) | DecodeError::Panicked) => {}
+        }
         match codec {
             Codec::H264 => Self::H264(Box::default()),
             Codec::H265 => Self::H265(Box::default()),
@@ -138,27 +190,66 @@ impl Engine {
 
     fn codec(&self) -> Codec {
         match self {
+            #[cfg(feature = "libav")]
+            Self::Libav(codec, _) => *codec,
             Self::H264(_) => Codec::H264,
             Self::H265(_) => Codec::H265,
             Self::Still(codec) => *codec,
         }
     }
 
-    /// The picture, and, if pictures are counted anew from it on, how far they may be out of order.
-    fn decode(&mut self, packet: &Packet) -> Result<(Option<Sps>, Option<Picture>), DecodeError> {
+    fn name(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "libav")]
+            Self::Libav(..) => "libavcodec",
+            Self::H264(_) => "rusty_h264",
+            Self::H265(_) => "rusty_h265",
+            Self::Still(Codec::Jpeg) => "zune-jpeg",
+            Self::Still(Codec::H264 | Codec::H265 | Codec::Yuyv { .. } | Codec::Nv12 { .. }) => "none",
+        }
+    }
+
+    /// The pictures that come out with this packet.
+    fn decode(&mut self, packet: &Packet) -> Result<Vec<Placed>, DecodeError> {
+        let captured = packet.captured;
+        let placed = |begins, picture: Option<Picture>| {
+            picture.map(|picture| Placed { begins, captured, picture }).into_iter().collect()
+        };
         // The libraries promise never to panic, and are young. After a panic the engine is thrown away, so nothing half-changed is
         // seen again; without this, one picture that finds a bug would end every camera of the house.
         let decode = AssertUnwindSafe(|| match self {
+            #[cfg(feature = "libav")]
+            Self::Libav(_, engine) => engine.decode(packet),
             Self::H264(engine) => {
                 let begins = packet.key.then(|| engine.begins(&packet.data));
-                Ok((begins, engine.decode(&packet.data)?))
+                Ok(placed(begins, engine.decode(&packet.data)?))
             }
             Self::H265(engine) => {
                 let begins = if packet.key { engine.begins(&packet.data) } else { None };
-                Ok((begins, engine.decode(&packet.data, packet.key)?))
+                Ok(placed(begins, engine.decode(&packet.data, packet.key)?))
             }
-            Self::Still(codec) => Ok((Some(Sps::default()), Some(still::decode(*codec, &packet.data)?))),
+            Self::Still(codec) => {
+                Ok(placed(Some(Sps::default()), Some(still::decode(*codec, &packet.data)?)))
+            }
         });
         catch_unwind(decode).unwrap_or(Err(DecodeError::Panicked))
+    }
+
+    /// The pictures that it still holds at an end.
+    fn drain(&mut self) -> Vec<Placed> {
+        match self {
+            #[cfg(feature = "libav")]
+            Self::Libav(_, engine) => engine.drain(),
+            Self::H264(_) | Self::H265(_) | Self::Still(_) => Vec::new(),
+        }
+    }
+
+    /// As if nothing had been decoded.
+    fn rest(self) -> Option<Self> {
+        match self {
+            #[cfg(feature = "libav")]
+            Self::Libav(codec, engine) => Some(Self::Libav(codec, engine.restarted()?)),
+            Self::H264(_) | Self::H265(_) | Self::Still(_) => None,
+        }
     }
 }

@@ -46,12 +46,9 @@ impl Health {
         }
         self.reported = true;
         Some(match &self.last_error {
-            Some(error @ DecodeError::Unsupported(_)) => (
-                Offline::Codec,
-                format!(
-                    "{error}; set [[camera]] {camera} to H.264, progressive, 8 bit, Main or Baseline profile"
-                ),
-            ),
+            Some(error @ DecodeError::Unsupported(_)) => {
+                (Offline::Codec, format!("{error}; set [[camera]] {camera} to {}", DecodeError::SUPPORTED))
+            }
             None if !self.saw_key => (
                 Offline::Decode,
                 format!(

@@ -9,6 +9,8 @@ mod decoder;
 mod h264;
 mod h265;
 mod health;
+#[cfg(feature = "libav")]
+mod libav;
 mod main_stream;
 mod mask;
 mod plan;

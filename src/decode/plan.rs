@@ -4,8 +4,11 @@
 //! begun (a key frame shows it, or the sizes of the pictures hint at it), all that waits is decoded, and so is all that follows,
 //! until the scene is quiet again. What waits is bounded in time, number and bytes: beyond that it is decoded, never dropped.
 //!
-//! Blind is this only to what comes and goes between two key frames of a stream whose sizes say nothing (constant bit rate); for
-//! cameras where that matters there is `decode = "all"`.
+//! Where the sizes of pictures follow what the scene does, and all of them, the key frame's too, are as ever, a look every four
+//! seconds is enough: whoever comes costs bytes, and then all that waits is decoded, from the key frame that was looked at last.
+//!
+//! Blind is this only to what comes and goes between two looks without a sign in the sizes: within 2 s on a stream whose sizes say
+//! nothing (constant bit rate), within 4 s where they do. For cameras where that matters there is `decode = "all"`.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +18,8 @@ use crate::model::Packet;
 
 /// Key frames that come faster than this are not all looked at; the usual distances are 1 to 4 s.
 const LOOK_EVERY: Duration = Duration::from_millis(800);
+/// The same, while the sizes of pictures are as ever: with 1, 2 or 4 s between key frames a look every 4 s.
+const LOOK_SELDOM: Duration = Duration::from_millis(3200);
 /// What waits is looked at after this time at the latest: two seconds between key frames, and some jitter ...
 const PATIENCE: Duration = Duration::from_millis(2300);
 /// ... or this, where the sizes of pictures tell what happens between key frames.
@@ -72,12 +77,10 @@ impl Plan {
     pub fn next(&mut self, packet: &Packet, wanted: impl FnOnce() -> bool) -> Step {
         let (at, bytes) = (packet.captured.at, packet.data.len());
         self.sizes.count(packet.key);
-        let due =
-            packet.key && self.looked.is_none_or(|looked| at.saturating_duration_since(looked) >= LOOK_EVERY);
-        if due {
-            self.looked = Some(at);
-        }
         if self.every || !self.quiet || wanted() {
+            if packet.key {
+                self.looked = Some(at);
+            }
             return Step::Decode;
         }
         let waiting = self.waiting.get_or_insert(Waiting { since: at, pictures: 0, bytes: 0 });
@@ -85,11 +88,16 @@ impl Plan {
         waiting.bytes += bytes;
         let full = waiting.pictures >= MOST_PICTURES || waiting.bytes >= MOST_BYTES;
         let grown = self.sizes.note(bytes, at);
+        let as_ever = self.sizes.are_as_ever();
+        let pause = if as_ever { LOOK_SELDOM } else { LOOK_EVERY };
+        let due =
+            packet.key && self.looked.is_none_or(|looked| at.saturating_duration_since(looked) >= pause);
         // Large pictures that are all key frames (MJPEG) fill the room sooner: then one of them is looked at sooner.
         if due || (full && packet.key) {
+            self.looked = Some(at);
             return Step::Glimpse;
         }
-        let patience = if self.sizes.is_reliable() { LONGER_PATIENCE } else { PATIENCE };
+        let patience = if as_ever || self.sizes.is_reliable() { LONGER_PATIENCE } else { PATIENCE };
         let late = at.saturating_duration_since(waiting.since) >= patience;
         if grown || full || late { Step::Decode } else { Step::Keep }
     }
@@ -162,6 +170,21 @@ mod tests {
     fn a_quiet_scene_is_looked_at_by_its_key_frames() {
         let mut scene = Scene::new(Decode::Auto, 20);
         assert_eq!(scene.quiet(0..100), [0, 20, 40, 60, 80]);
+    }
+
+    /// Sizes that differ as those of a still scene do, each for itself.
+    #[test]
+    fn a_scene_whose_sizes_are_as_ever_is_looked_at_half_as_often() {
+        let mut scene = Scene::new(Decode::Auto, 20);
+        let mut random = fastrand::Rng::with_seed(5);
+        let mut looks = Vec::new();
+        for number in 0..2000 {
+            scene.bytes = if number % 20 == 0 { 60_000 } else { 3000 } + random.usize(..300);
+            looks.extend(scene.quiet(number..number + 1));
+        }
+        let late = looks.iter().filter(|number| **number >= 1000).count();
+        assert!((25..35).contains(&late), "{late} looks at 50 key frames");
+        assert!(looks.windows(2).all(|pair| pair[1] - pair[0] <= 40), "{looks:?}");
     }
 
     #[test]

@@ -22,6 +22,23 @@ pub(super) struct Sps {
     pub(super) crop_left: usize,
     /// Luma rows cut off at the top.
     pub(super) crop_top: usize,
+    /// How to read the headers of its slices.
+    pub(super) slices: Slices,
+}
+
+/// What the header of a slice cannot be read without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Slices {
+    /// Bits of a frame's number.
+    pub(super) frame_num_bits: u32,
+    /// Bits of the lower part of a picture's place, if it is written down.
+    pub(super) order_bits: Option<u32>,
+    pub(super) separate_planes: bool,
+    pub(super) frames_only: bool,
+    /// Frames that are left out on purpose are no damage.
+    pub(super) gaps_allowed: bool,
+    /// Where the usability information begins, bits from the beginning of the parameter set.
+    pub(super) usability_at: usize,
 }
 
 impl Sps {
@@ -38,14 +55,12 @@ impl Sps {
         let constraints = bits.read_bits(8)?;
         bits.read_bits(8)?;
         bits.read_ue()?;
-        if HIGH_PROFILES.contains(&profile) {
-            skip_high_fields(&mut bits)?;
-        }
-        bits.read_ue()?;
+        let separate_planes = HIGH_PROFILES.contains(&profile) && skip_high_fields(&mut bits)?;
+        let frame_num_bits = bits.read_ue()?.min(12) + 4;
         let order_type = bits.read_ue()?;
-        skip_picture_order(&mut bits, order_type)?;
+        let order_bits = skip_picture_order(&mut bits, order_type)?;
         let reference_frames = bits.read_ue()?;
-        bits.read_bit()?;
+        let gaps_allowed = bits.read_bit()?;
         bits.read_ue()?;
         bits.read_ue()?;
         let frames_only = bits.read_bit()?;
@@ -61,6 +76,7 @@ impl Sps {
             crop_top = rows_per_unit * bits.read_ue()? as usize;
             bits.read_ue()?;
         }
+        let usability_at = bits.bit_pos();
         // Streams exist whose usability information is cut short; they decode all the same.
         let said = if bits.read_bit()? { reorder_in_vui(&mut bits).unwrap_or(None) } else { None };
 
@@ -68,15 +84,27 @@ impl Sps {
         // Order type 2 means that pictures are shown as they come; type 1 is only used that way.
         let in_order = profile == BASELINE || order_type != 0 || intra_only || reference_frames <= 1;
         let reorder_frames = if in_order { Some(0) } else { said.map(|frames| frames.min(16) as usize) };
-        Ok(Self { reorder_frames, reference_frames: reference_frames.min(16) as usize, crop_left, crop_top })
+        Ok(Self {
+            reorder_frames,
+            reference_frames: reference_frames.min(16) as usize,
+            crop_left,
+            crop_top,
+            slices: Slices {
+                frame_num_bits,
+                order_bits,
+                separate_planes,
+                frames_only,
+                gaps_allowed,
+                usability_at,
+            },
+        })
     }
 }
 
-fn skip_high_fields(bits: &mut BitReader<'_>) -> Result<(), OutOfData> {
+/// Whether the planes of a picture are coded separately.
+fn skip_high_fields(bits: &mut BitReader<'_>) -> Result<bool, OutOfData> {
     let chroma = bits.read_ue()?;
-    if chroma == 3 {
-        bits.read_bit()?;
-    }
+    let separate_planes = chroma == 3 && bits.read_bit()?;
     bits.read_ue()?;
     bits.read_ue()?;
     bits.read_bit()?;
@@ -87,7 +115,7 @@ fn skip_high_fields(bits: &mut BitReader<'_>) -> Result<(), OutOfData> {
             }
         }
     }
-    Ok(())
+    Ok(separate_planes)
 }
 
 fn skip_scaling_list(bits: &mut BitReader<'_>, size: usize) -> Result<(), OutOfData> {
@@ -103,11 +131,10 @@ fn skip_scaling_list(bits: &mut BitReader<'_>, size: usize) -> Result<(), OutOfD
     Ok(())
 }
 
-fn skip_picture_order(bits: &mut BitReader<'_>, order_type: u32) -> Result<(), OutOfData> {
+/// The bits of the lower part of a picture's place, if slices have it.
+fn skip_picture_order(bits: &mut BitReader<'_>, order_type: u32) -> Result<Option<u32>, OutOfData> {
     match order_type {
-        0 => {
-            bits.read_ue()?;
-        }
+        0 => return Ok(Some(bits.read_ue()?.min(12) + 4)),
         1 => {
             bits.read_bit()?;
             bits.read_se()?;
@@ -118,7 +145,7 @@ fn skip_picture_order(bits: &mut BitReader<'_>, order_type: u32) -> Result<(), O
         }
         _ => {}
     }
-    Ok(())
+    Ok(None)
 }
 
 /// `max_num_reorder_frames`, if it is there.

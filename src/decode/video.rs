@@ -42,6 +42,8 @@ pub struct Video<'t> {
     develop: Develop<'t>,
     /// Stands before the first that waits.
     decoder: Decoder,
+    /// The one before it, for the next glimpse.
+    spare: Option<Box<Decoder>>,
     waiting: VecDeque<Waiting>,
     shown: u64,
     last_time: Option<Captured>,
@@ -66,9 +68,10 @@ impl<'t> Video<'t> {
             worker: telemetry.worker(Stage::Decode, format!("decode-{}", camera.slug)),
             mask: PrivacyMask::new(privacy),
             health: Health::default(),
+            named: None,
         };
         let decoder = Decoder::new(Arc::clone(camera));
-        Self { develop, decoder, waiting: VecDeque::new(), shown: 0, last_time: None }
+        Self { develop, decoder, spare: None, waiting: VecDeque::new(), shown: 0, last_time: None }
     }
 
     /// Puts a picture behind those that wait. How many wait is for the [`super::Plan`] to bound.
@@ -78,7 +81,8 @@ impl<'t> Video<'t> {
 
     /// The same for a key frame, which is decoded now, out of its turn. `None` if it cannot be.
     pub fn glimpse(&mut self, packet: Packet) -> Option<&Frame> {
-        let mut decoder = Box::new(Decoder::new(Arc::clone(&self.develop.camera)));
+        let fresh = || Box::new(Decoder::new(Arc::clone(&self.develop.camera)));
+        let mut decoder = self.spare.take().unwrap_or_else(fresh);
         let frames = self.develop.decode(&mut decoder, packet);
         self.waiting.push_back(Waiting::Glimpsed(decoder, frames));
         match self.waiting.back() {
@@ -99,9 +103,10 @@ impl<'t> Video<'t> {
     pub fn decode_next(&mut self) -> Option<Vec<Frame>> {
         let mut frames = match self.waiting.pop_front()? {
             Waiting::Coded(packet) => self.develop.decode(&mut self.decoder, packet),
-            Waiting::Glimpsed(decoder, glimpsed) => {
-                let mut before = std::mem::replace(&mut self.decoder, *decoder);
-                let mut frames = self.develop.flush(&mut before);
+            Waiting::Glimpsed(mut decoder, glimpsed) => {
+                std::mem::swap(&mut self.decoder, &mut decoder);
+                let mut frames = self.develop.flush(&mut decoder);
+                self.spare = Some(decoder);
                 frames.extend(glimpsed);
                 frames
             }
@@ -159,6 +164,8 @@ struct Develop<'t> {
     worker: Worker,
     mask: PrivacyMask,
     health: Health,
+    /// The decoder's name, as it was last told.
+    named: Option<&'static str>,
 }
 
 impl Develop<'_> {
@@ -190,6 +197,11 @@ impl Develop<'_> {
             }
         } else {
             self.health.picture();
+        }
+        if let Some(name) = decoder.name().filter(|name| self.named != Some(*name)) {
+            tracing::info!(%camera, decoder = name, "decoding");
+            self.telemetry.cameras.decoder(camera, name);
+            self.named = Some(name);
         }
         frames.iter_mut().for_each(|frame| self.mask.paint(frame));
         frames

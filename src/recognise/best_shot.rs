@@ -82,9 +82,10 @@ impl Photographer {
 /// Around a face, in its own size, on each side: hair and chin, and enough to be found again by a detector.
 const AROUND_FACE: f32 = 0.8;
 
-/// Cuts a face out of its picture, with a little around it.
+/// Cuts a face out of its picture, with a little around it. `told`: the size, px, in which it is told where the face is; that of the
+/// camera's own picture, whichever stream the face was seen in.
 #[must_use]
-pub fn portrait(picture: Picture<'_>, look: &FaceLook) -> Portrait {
+pub fn portrait(picture: Picture<'_>, look: &FaceLook, told: (usize, usize)) -> Portrait {
     let (width, height) = picture.size();
     let (w, h) = (width as f32, height as f32);
     let face = look.face.rect.clamped();
@@ -107,6 +108,7 @@ pub fn portrait(picture: Picture<'_>, look: &FaceLook) -> Portrait {
         inside(face.x2, part.x1, part.width()),
         inside(face.y2, part.y1, part.height()),
     );
+    let (w, h) = (told.0 as f32, told.1 as f32);
     let corners = [face.x1 * w, face.y1 * h, face.x2 * w, face.y2 * h];
     Portrait { image, rect: rect.clamped(), look: look.clone(), corners }
 }

@@ -77,7 +77,7 @@ pub struct Portrait {
     pub rect: Rect,
     /// The look.
     pub look: FaceLook,
-    /// Where the face is in the frame, px.
+    /// Where the face is in the camera's picture, px.
     pub corners: [f32; 4],
 }
 

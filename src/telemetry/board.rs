@@ -21,6 +21,8 @@ pub struct CameraStatus {
     pub last_frame: Option<UtcMillis>,
     /// Size of the last picture, px.
     pub size: Option<(usize, usize)>,
+    /// What decodes its pictures.
+    pub decoder: Option<&'static str>,
     /// What is wrong with what it shows.
     pub view: Option<ViewProblem>,
     /// Whether the main stream delivers, if there is one.
@@ -42,6 +44,7 @@ impl CameraBoard {
             frames_decoded: 0,
             last_frame: None,
             size: None,
+            decoder: None,
             view: None,
             main: None,
             offline_at: None,
@@ -83,6 +86,13 @@ impl CameraBoard {
             };
             status.state = CameraState::Offline { reason, detail, attempts };
             status.offline_at = Some(at);
+        }
+    }
+
+    /// What decodes its pictures from now on.
+    pub fn decoder(&self, camera: &CameraSlug, name: &'static str) {
+        if let Some(status) = self.lock().get_mut(camera) {
+            status.decoder = Some(name);
         }
     }
 

@@ -46,6 +46,7 @@ async fn cameras_are_shown_with_their_state_by_slug_and_by_uuid() {
     let served = serve(CAMERAS).await;
     let taken = Captured { utc: NOON, ..Captured::now() };
     served.telemetry.cameras.frame(&slug("front_door"), taken, (1280, 720));
+    served.telemetry.cameras.decoder(&slug("front_door"), "rusty_h264");
     served.telemetry.cameras.offline(&slug("yard"), Offline::NotFound, "no such stream".to_owned());
     served.telemetry.cameras.offline(&slug("yard"), Offline::NotFound, "no such stream".to_owned());
     let list = served.get("/api/v1/cameras/").await.json();
@@ -56,6 +57,7 @@ async fn cameras_are_shown_with_their_state_by_slug_and_by_uuid() {
         (&json!(1280), &json!(720), &json!(1))
     );
     assert_eq!(front["last_frame"], json!(NOON));
+    assert_eq!((&front["decoder"], &yard["decoder"]), (&json!("rusty_h264"), &json!(null)));
     assert_eq!(
         (&front["reason"], &front["detail"], &front["attempts"]),
         (&Value::Null, &Value::Null, &Value::Null)

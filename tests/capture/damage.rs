@@ -65,7 +65,9 @@ fn flipped_bytes_never_panic_and_the_next_key_frame_heals() {
                     healthy += 1;
                 }
             }
-            assert_eq!(healthy, 4 * GROUP, "{options}");
+            // What libavcodec holds back is lost together with the damaged picture that would have sent it out.
+            let held_back = if cfg!(feature = "libav") && options.contains("-bf 2") { 2 } else { 0 };
+            assert!((4 * GROUP - held_back..=4 * GROUP).contains(&healthy), "{options}: {healthy}");
         }
     }
     assert!(errors > 30, "only {errors} errors");

@@ -37,6 +37,7 @@ fn another_codec_is_named() {
     assert_eq!((reason, detail.contains("no video in it")), (Offline::File, true), "{detail}");
 }
 
+#[cfg(not(feature = "libav"))]
 #[test]
 fn video_that_cannot_be_decoded_says_what_to_set() {
     let folder = tempfile::tempdir().expect("a temporary folder");

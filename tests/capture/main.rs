@@ -9,6 +9,8 @@ mod faults;
 mod file;
 mod file_errors;
 mod http;
+#[cfg(feature = "libav")]
+mod libav;
 mod main_stream;
 mod rig;
 mod rtsp;

@@ -138,6 +138,11 @@ impl Running {
         self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").state
     }
 
+    /// What decodes the camera's pictures.
+    pub(crate) fn decoder(&self) -> Option<&'static str> {
+        self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").decoder
+    }
+
     /// Sessions opened so far.
     pub(crate) fn sessions(&self) -> u64 {
         let label = CameraLabel { camera: self.camera.slug().to_string() };
