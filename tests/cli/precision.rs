@@ -36,7 +36,7 @@ fn the_faster_network_is_measured_once_and_used() {
         let output = porchlight(folder.path(), &["models", "--json", "--config", "c.toml"]);
         let said: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
         let model = said["models"][0].clone();
-        let ms = |key: &str| model[key].as_f64().unwrap_or_else(|| panic!("no {key}: {model}"));
+        let ms = |key: &str| model[key].as_f64().expect("measured");
         (ms("fp32_ms"), ms("int8_ms"), model["precision"].clone())
     };
     let (fp32_ms, int8_ms, precision) = look();
