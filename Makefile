@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 PYTHON ?= python3
-# What `make build` builds in: libav (decoding with the system's libavcodec), usb (USB cameras).
+# What `make build` and `make bench` build in: libav (decoding with the system's libavcodec), usb (USB cameras).
 FEATURES ?=
 # How long `make demo` runs; empty: until Ctrl-C.
 SECONDS :=
@@ -96,15 +96,15 @@ rows: ## the webhook guides' requirements and the tests that prove them
 	@tests/rows/table
 
 .PHONY: bench
-bench: ## what a minute of video costs, quiet and busy, and what the store and delivery do
+bench: ## what a minute of video costs, quiet and busy, and what the store and delivery do; FEATURES=libav as in build
 	$(call step,1/6,installing what is missing)
 	.ci/setup
 	$(call step,2/6,building the optimised program (some minutes the first time))
-	cargo build --release --locked
+	cargo build --release --locked --features "$(FEATURES)"
 	$(call step,3/6,the store: events and messages a second)
-	cargo bench --locked --bench store
+	cargo bench --locked --features "$(FEATURES)" --bench store
 	$(call step,4/6,delivery: messages a second (on a slow disk and with a long queue too))
-	cargo bench --locked --bench delivery
+	cargo bench --locked --features "$(FEATURES)" --bench delivery
 	$(call step,5/6,the pipeline: replaying the test clips)
 	$(PYTHON) benches/replay.py --binary $(TARGET_DIR)/release/porchlight
 	$(call step,6/6,quiet cameras beside ffmpeg)
