@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 # Name and length in seconds; README.md of tests/footage says what they show.
-CLIPS = [("pedestrians.mp4", 60), ("bikes.mp4", 10), ("parked.mp4", 30), ("empty.mp4", 30)]
+CLIPS = [("pedestrians.mp4", 60), ("visits.mp4", 60), ("bikes.mp4", 10), ("parked.mp4", 30), ("empty.mp4", 30)]
 # Pictures a second that are examined.
 FPS = 5
 ROW = "{:<16} {:>7} {:>9} {:>13} {:>6} {:>8} {:>12} {:>8} {:>9}"

@@ -11,6 +11,8 @@ mod common;
 mod discover;
 #[path = "cli/faces.rs"]
 mod faces;
+#[path = "cli/precision.rs"]
+mod precision;
 
 use common::footage;
 

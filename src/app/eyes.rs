@@ -38,9 +38,10 @@ fn load_detector(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Examiner
     let library = Library::find(&config.models)?;
     let manifest = library.model(&config.detect.model)?;
     let runtime = Runtime::load(&config.models, &library)?;
-    let detector = Detector::open(&runtime, manifest, config.detect.threads)?;
+    let detector = Detector::open(&runtime, manifest, &config.detect)?;
     tracing::info!(
         model = %config.detect.model,
+        precision = detector.precision().as_str(),
         onnxruntime = runtime.build(),
         library = %runtime.path().display(),
         "detector ready"

@@ -25,6 +25,8 @@ pub struct Manifest {
     pub origin: Option<String>,
     /// The ONNX file, beside the manifest.
     pub file: PathBuf,
+    /// The same network with weights of eight bits, beside the manifest.
+    pub int8: Option<PathBuf>,
     /// How it is fed.
     pub input: ModelInput,
     /// How its answer is read.
@@ -50,6 +52,26 @@ impl Job {
             Self::Objects => "objects",
             Self::Faces => "faces",
             Self::Embedding => "embedding",
+        }
+    }
+}
+
+/// How exactly a network computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// As trained: floating point, 32 bits.
+    Fp32,
+    /// Whole numbers of 8 bits.
+    Int8,
+}
+
+impl Precision {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Int8 => "int8",
         }
     }
 }
@@ -172,6 +194,7 @@ fn parse(text: &str, folder: &Path) -> Result<Manifest, Vec<Problem>> {
         licence: root.optional("licence").unwrap_or_default(),
         origin: origin(root.section("source")),
         file: folder.join(root.required::<String>("file")),
+        int8: int8(root.section("int8")).map(|file| folder.join(file)),
         input: input(root.section("input")),
         output: output(root.section("output"), job),
     };
@@ -186,6 +209,16 @@ fn origin(section: Section<'_>) -> Option<String> {
     let origin = Some(format!("{} {} {}", part("client")?, part("package")?, part("version")?));
     section.finish();
     origin
+}
+
+/// What it is made from is for `models/fetch`.
+fn int8(section: Section<'_>) -> Option<String> {
+    let file = section.is_written().then(|| section.required("file"));
+    let footage = section.section("footage");
+    footage.free_keys();
+    footage.finish();
+    section.finish();
+    file
 }
 
 fn input(section: Section<'_>) -> ModelInput {

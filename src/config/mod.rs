@@ -34,7 +34,9 @@ use crate::model::{Camera, CameraSlug, EventState, Label, Line, PictureLinks, Po
 pub use coco::coco80_index;
 pub use faces::{Attendance, FaceMode, Faces};
 pub use inbound::{Access, Alertmanager, Inbound, Ingest, Validation};
-pub use manifest::{Alignment, Family, InputSize, Job, Manifest, ModelInput, ModelOutput, parse_size};
+pub use manifest::{
+    Alignment, Family, InputSize, Job, Manifest, ModelInput, ModelOutput, Precision, parse_size,
+};
 pub use outbound::{BadPeer, Outbound, Peer, Reach};
 pub use problem::{ConfigError, Problem};
 pub use reader::{Reading, SpecReader};
@@ -178,6 +180,8 @@ pub struct Models {
 pub struct Detect {
     /// Manifest name.
     pub model: String,
+    /// `None`: the faster one.
+    pub precision: Option<Precision>,
     /// Long side of the input, px.
     pub long_side: u32,
     /// `None`: the manifest's.

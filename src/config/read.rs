@@ -20,8 +20,8 @@ use super::webhook::aliases::canonical_file;
 use super::webhook::read::webhook;
 use super::{
     Api, Auth, CameraConfig, Config, DEFAULTS, Detect, Durability, Events, Inspector, KnownWebhook, Log,
-    LogFormat, Models, Owner, Problem, QueueFull, QueueLimits, Reporter, RuleConfig, SpecReader, Store,
-    Track, WebhookConfig,
+    LogFormat, Models, Owner, Precision, Problem, QueueFull, QueueLimits, Reporter, RuleConfig, SpecReader,
+    Store, Track, WebhookConfig,
 };
 use crate::model::{CameraSlug, Label, PictureLinks, Scope};
 
@@ -163,8 +163,10 @@ fn path(section: &Section<'_>, key: &str) -> Option<PathBuf> {
 
 fn detect(section: Section<'_>) -> Detect {
     let min_score = section.number("min_score", 0.0..=1.0) as f32;
+    let precisions = [("auto", None), ("fp32", Some(Precision::Fp32)), ("int8", Some(Precision::Int8))];
     let detect = Detect {
         model: section.required("model"),
+        precision: section.choice("precision", &precisions),
         long_side: section.whole("long_side", 64..=4096),
         min_score: (min_score > 0.0).then_some(min_score),
         threads: section.whole("threads", 1..=64),

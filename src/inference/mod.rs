@@ -7,11 +7,13 @@ mod feed;
 mod library;
 mod network;
 mod nms;
+mod precision;
 mod runtime;
 mod tensor;
 
 pub use library::{Library, LibraryError};
 pub use network::{Network, Sight, Steps};
 pub use nms::{RawBox, suppress};
+pub use precision::{Suited, Trial, suited};
 pub use runtime::{InferenceError, Runtime};
 pub use tensor::Tensor;

@@ -34,6 +34,9 @@ pub enum InferenceError {
         /// What ONNX Runtime said.
         reason: String,
     },
+    /// An int8 network is asked for.
+    #[error("there is no int8 network of `{0}`; run `models/fetch {0}`, or set detect.precision to \"auto\"")]
+    NoInt8(String),
     /// A network failed, or answered in another shape than its manifest says.
     #[error("the network failed: {0}")]
     Run(String),
