@@ -41,7 +41,7 @@ pub(super) enum Command {
     Probe(ProbeArgs),
     /// Find cameras: on the network by ONVIF, and USB cameras
     ///
-    /// Prints a [[camera]] for each, to paste into the configuration: what was found goes to stdout, a table of it to a terminal.
+    /// Prints a `[[camera]]` for each, to paste into the configuration: what was found goes to stdout, a table of it to a terminal.
     /// Cameras tell the addresses of their streams to somebody they know: give --username and a password. It is not sent; a
     /// digest of it is, to every camera that answers. Exits with 0 if a camera was found.
     Discover(DiscoverArgs),

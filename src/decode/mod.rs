@@ -1,5 +1,5 @@
 //! From compressed pictures to frames in display order, with privacy masks painted on: [`Decoder`] for one stream, [`Video`] for
-//! one camera, with pictures that wait undecoded as long as [`Plan`] finds nothing to see; [`main_stream`] for a camera's large stream,
+//! one camera, with pictures that wait undecoded as long as [`Plan`] finds nothing to see; [`main_stream()`] for a camera's large stream,
 //! of which only single pictures are decoded.
 //!
 //! Everything that is not a decodable picture ends here: after damage or a gap nothing is shown until the next key frame, so no
