@@ -25,6 +25,14 @@ fn playing(sim: &Sim, path: &str) -> u64 {
     stats[path]["playing"].as_u64().expect("a number")
 }
 
+/// The camera may need a moment to notice that the session before is over.
+fn one_session_plays(sim: &Sim, path: &str) -> bool {
+    (0..50).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        playing(sim, path) == 1
+    })
+}
+
 #[test]
 fn damage_of_every_kind_heals_and_touches_nobody_else() {
     std::thread::scope(|scope| {
@@ -61,7 +69,7 @@ fn damage_heals(codec: &str) {
         let frames = running.frames();
         let last = &hashes(&frames)[frames.len() - 3..];
         assert!(last.iter().all(|hash| pictures.contains(hash)), "{codec} after {fault}");
-        assert_eq!(playing(&sim, "/cam"), 1, "{codec} after {fault}");
+        assert!(one_session_plays(&sim, "/cam"), "{codec} after {fault}");
     }
     running.stop();
     assert_eq!(other.sessions(), 1, "the other camera was left alone");
