@@ -23,10 +23,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SIMULATOR = HERE.parent / "tests" / "sim" / "rtsp_camera.py"
 ENCODER = "-an -c:v libx264 -preset veryfast -pix_fmt yuv420p -profile:v main -bf 0 -sc_threshold 0 -crf 23".split()
+# Two of its light's periods: a camera does not jump from the end of a clip to its beginning.
+SEAMLESS = "trim=end=24"
 # Name, source in tests/footage, filters, pictures between key frames, the bars for auto: of ffmpeg, and of a core.
 STREAMS = [
-    ("640x360@10, empty", "empty.mp4", "scale=640:360", 20, (0.35, 0.004)),
-    ("1920x1080@25, empty", "empty.mp4", "scale=1920:1080,fps=25", 50, (0.12, None)),
+    ("640x360@10, empty", "empty.mp4", f"{SEAMLESS},scale=640:360", 20, (0.35, 0.004)),
+    ("1920x1080@25, empty", "empty.mp4", f"{SEAMLESS},scale=1920:1080,fps=25", 50, (0.12, None)),
     ("640x360@10, people", "pedestrians.mp4", "scale=640:360", 20, None),
 ]
 # What Porchlight may do with a picture that it decodes, beside ffmpeg.
