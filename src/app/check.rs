@@ -3,7 +3,7 @@
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use super::probe::{Probe, probe, probe_main};
+use super::probe::{Probe, StreamRole, probe, probe_main};
 use crate::capture::Failure;
 use crate::config::{CameraConfig, Config, NO_USB, Problem, Source};
 use crate::delivery::Webhooks;
@@ -41,7 +41,7 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
         let enabled = config.cameras.iter().enumerate().filter(|(_, camera)| camera.enabled);
         let looks: Vec<_> = enabled
             .map(|(index, camera)| {
-                let small = scope.spawn(move || Some(probe(camera, length)));
+                let small = scope.spawn(move || Some(probe(camera, StreamRole::Watched, length)));
                 (index + 1, small, scope.spawn(move || probe_main(camera, length)))
             })
             .collect();

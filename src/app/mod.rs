@@ -28,7 +28,7 @@ pub use enrol::{Complaint, Enrolment, Refusal, face_seer};
 pub use faces::{ImageFaces, Verification, verify};
 pub use images::{ImageDetector, Options as ImageOptions, read_image};
 pub use inspector::inspector_verifier;
-pub use probe::{Probe, probe};
+pub use probe::{Probe, StreamRole, probe};
 pub use replay::{Replay, Statistics};
 pub use reporter::report;
 pub use run::run;

@@ -56,28 +56,26 @@ pub struct Probe {
     pub picture: Option<Vec<u8>>,
 }
 
-/// Advice about a stream that is decoded all the time.
-const TOO_LARGE: &str = "the picture is larger than the detector needs";
-const TOO_MANY: &str = "are more than needed";
+/// What a stream is for, which decides what is advised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamRole {
+    /// It is watched: all of it is decoded while something happens.
+    Watched,
+    /// Single pictures of it are decoded.
+    Main,
+}
 
 /// More than this share of a core leaves too little for everything else.
 const KEEPS_UP: f64 = 0.5;
 
-/// The same of its main stream, if it has one. It is advised on what matters there.
+/// The same of its main stream, if it has one.
 pub(super) fn probe_main(camera: &CameraConfig, length: Duration) -> Option<Result<Result<Probe, Failure>>> {
     let source = Source::Rtsp(camera.main.clone()?);
-    let main = CameraConfig { source, main: None, ..camera.clone() };
-    let seen = probe(&main, length);
-    Some(seen.map(|seen| {
-        seen.map(|mut probe| {
-            probe.advice.retain(|advice| !advice.starts_with(TOO_LARGE) && !advice.contains(TOO_MANY));
-            probe
-        })
-    }))
+    Some(probe(&CameraConfig { source, main: None, ..camera.clone() }, StreamRole::Main, length))
 }
 
 /// Watches a camera for `length` after its first packet. `Ok(Err)`: it sends nothing, and why.
-pub fn probe(camera: &CameraConfig, length: Duration) -> Result<Result<Probe, Failure>> {
+pub fn probe(camera: &CameraConfig, role: StreamRole, length: Duration) -> Result<Result<Probe, Failure>> {
     let telemetry = Arc::new(Telemetry::default());
     let (out, packets) = capture::channel(camera, &telemetry);
     let source = Capture::new(camera, Arc::clone(&telemetry));
@@ -98,7 +96,7 @@ pub fn probe(camera: &CameraConfig, length: Duration) -> Result<Result<Probe, Fa
     let seen = watching.join().map_err(|_| anyhow::anyhow!("watching the camera failed"))?;
     Ok(match (outcome, seen.codec) {
         (Err(failure), _) if seen.pictures == 0 => Err(failure),
-        (_, Some(codec)) => Ok(seen.judge(codec)),
+        (_, Some(codec)) => Ok(seen.judge(codec, role)),
         (_, None) => {
             Err(Failure { reason: Offline::Stalled, detail: "the camera sends no pictures".to_owned() })
         }
@@ -168,7 +166,7 @@ impl Seen {
         }
     }
 
-    fn judge(self, codec: Codec) -> Probe {
+    fn judge(self, codec: Codec, role: StreamRole) -> Probe {
         let span = self.last.saturating_sub(self.first).as_secs_f64();
         let intervals = self.pictures.saturating_sub(1) as f64;
         let fps = if span > 0.0 { intervals / span } else { 0.0 };
@@ -199,13 +197,19 @@ impl Seen {
                 .and_then(|frame| encode_jpeg(frame, frame.width().max(frame.height()), 90).ok())
                 .map(|(jpeg, _)| jpeg),
         };
-        probe.advice = advice(&probe, codec, span, self.unsupported.as_deref());
+        probe.advice = advice(&probe, codec, role, span, self.unsupported.as_deref());
         probe
     }
 }
 
 /// What a person can set in the camera, most important first.
-fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> Vec<String> {
+fn advice(
+    probe: &Probe,
+    codec: Codec,
+    role: StreamRole,
+    span: f64,
+    unsupported: Option<&str>,
+) -> Vec<String> {
     let mut advice = Vec::new();
     if let Some(what) = unsupported {
         advice.push(format!(
@@ -226,11 +230,14 @@ fn advice(probe: &Probe, codec: Codec, span: f64, unsupported: Option<&str>) -> 
         )),
         Some(_) | None => {}
     }
-    if probe.width.is_some_and(|width| width > 1280) {
-        advice.push(format!("{TOO_LARGE}; use the camera's substream, 640x360 to 1280x720"));
+    if role == StreamRole::Watched && probe.width.is_some_and(|width| width > 1280) {
+        advice.push(
+            "the picture is larger than the detector needs; use the camera's substream, 640x360 to 1280x720"
+                .to_owned(),
+        );
     }
-    if probe.fps > 16.0 {
-        advice.push(format!("{} pictures a second {TOO_MANY}; set it to 10", probe.fps));
+    if role == StreamRole::Watched && probe.fps > 16.0 {
+        advice.push(format!("{} pictures a second are more than needed; set it to 10", probe.fps));
     }
     if probe.fps > 0.0 && probe.fps < 4.5 && coded {
         advice.push(format!("{} pictures a second miss who runs; set it to 10", probe.fps));
@@ -267,7 +274,7 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_stream() {
-        let probe = seen(&[0, 2000, 4000], 41, 4000, 512_500).judge(Codec::H264);
+        let probe = seen(&[0, 2000, 4000], 41, 4000, 512_500).judge(Codec::H264, StreamRole::Watched);
         assert_eq!((probe.fps, probe.key_frame_interval_s), (10.0, Some(2.0)));
         assert_eq!(probe.kbit_per_s, 1000.0);
         assert!(probe.keeps_up && probe.advice.is_empty(), "{probe:?}");
@@ -277,13 +284,23 @@ mod tests {
     fn advice_names_what_to_set() {
         let mut long = seen(&[0, 10_000], 301, 10_000, 100);
         (long.damaged, long.cpu) = (3, Duration::from_secs(9));
-        let probe = long.judge(Codec::H265);
+        let probe = long.judge(Codec::H265, StreamRole::Watched);
         let told = probe.advice.join("\n");
         for part in ["a key frame every 10 s", "set it to 10", "3 of 301 pictures", "90 % of a core"] {
             assert!(told.contains(part), "{told}");
         }
         assert!(!probe.keeps_up);
-        let told = seen(&[0], 61, 6000, 1).judge(Codec::H264).advice.join("\n");
+        let told = seen(&[0], 61, 6000, 1).judge(Codec::H264, StreamRole::Watched).advice.join("\n");
         assert!(told.contains("not two key frames in 6 s"), "{told}");
+    }
+
+    #[test]
+    fn a_main_stream_may_be_as_large_and_as_fast_as_it_likes() {
+        let of = |role| {
+            let mut probe = seen(&[0, 2000, 4000], 101, 4000, 512_500).judge(Codec::H264, role);
+            probe.width = Some(3840);
+            advice(&probe, Codec::H264, role, 4.0, None)
+        };
+        assert_eq!((of(StreamRole::Watched).len(), of(StreamRole::Main).len()), (2, 0));
     }
 }

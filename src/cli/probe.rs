@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::camera_args::ProbeArgs;
 use super::table::table;
-use crate::app::{Probe, probe};
+use crate::app::{Probe, StreamRole, probe};
 use crate::config::{CameraConfig, Config};
 
 pub(super) fn run(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
     let camera = camera(args)?;
-    match probe(&camera, Duration::from_secs_f64(args.seconds))? {
+    match probe(&camera, StreamRole::Watched, Duration::from_secs_f64(args.seconds))? {
         Ok(seen) => {
             if let (Some(path), Some(picture)) = (&args.picture, &seen.picture) {
                 let written = std::fs::File::create(path).and_then(|mut file| file.write_all(picture));
