@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! camera ─▶ capture ─▶ decode ─▶ motion ─▶ detect ─▶ track ─▶ recognise ─▶ events ─▶ rules ─▶ store ─▶ delivery ─▶ receiver
-//!           task per   thread per camera   thread `detect`     thread       thread `events`   thread   task
-//!           camera     `decode-<camera>`                       `analyse`                      `store`  `delivery`
+//!           thread     thread per camera   thread `detect`     thread       thread `events`   thread   task
+//!           `capture`  `decode-<camera>`                       `analyse`                      `store`  `delivery`
 //! ```
 //!
 //! # What travels on the arrows
@@ -35,7 +35,8 @@
 //! - Time is an argument. Both clocks are read at capture and travel on the frame: [`std::time::Instant`] for durations,
 //!   [`model::UtcMillis`] for people. Stages that decide (motion, plan, track, events, rules, classify) have no clock,
 //!   no I/O and no threads of their own.
-//! - Async waits, threads work. A session of ONNX Runtime and a decoder have one owning thread each.
+//! - Async waits, threads work. A session of ONNX Runtime and a decoder have one owning thread each. Connections to cameras are
+//!   tasks of one thread, which may sleep while all cameras are quiet ([`capture::Naps`]).
 //! - A dead camera is retried for ever inside [`capture`]; a dead *stage* ends the process, and systemd starts it again. The
 //!   watchdog is fed only while no worker is stuck in one piece of work.
 //! - Stopping: one token ends captures, delivery and API; the stages drain by closed queues, the store commits last.

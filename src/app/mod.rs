@@ -6,6 +6,7 @@
 mod access;
 mod analyst;
 mod check;
+mod connections;
 mod enrol;
 mod eyes;
 mod faces;

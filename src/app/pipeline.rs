@@ -21,6 +21,7 @@ use super::analyst::Analyst;
 use super::eyes::Eyes;
 use super::mains::Mains;
 use super::watch::watch_camera;
+use crate::capture::Wait;
 use crate::config::{CameraConfig, Config, FaceMode};
 use crate::decode::MainPictures;
 use crate::detect::{Examiner, Inbox, Slot, WhenFull};
@@ -63,6 +64,8 @@ pub(crate) struct CameraInput {
     pub(crate) config: CameraConfig,
     /// From its capture.
     pub(crate) packets: queue::Receiver<Packet>,
+    /// How long it can wait for them.
+    pub(crate) wait: Wait,
     /// Of its main stream, if it has one.
     pub(crate) main: Option<MainPictures>,
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::eyes::Eyes;
 use super::pipeline::{CameraInput, Pipeline, Wishes};
-use crate::capture::{self, Capture};
+use crate::capture::{self, Capture, Naps};
 use crate::config::{CameraConfig, Config, FileSource, Source};
 use crate::detect::WhenFull;
 use crate::live::Live;
@@ -58,7 +58,9 @@ impl Replay {
         let (packets, received) = capture::channel(&camera, &self.telemetry);
         let capture = Capture::new(&camera, Arc::clone(&self.telemetry)).starting_at(start);
         let cancel = CancellationToken::new();
-        let (stop, input) = (cancel.clone(), CameraInput { config: camera, packets: received, main: None });
+        let wait = Naps::default().wait();
+        let input = CameraInput { config: camera, packets: received, wait, main: None };
+        let stop = cancel.clone();
         let sink = move |event, picture| sink(event, picture).map_break(|()| stop.cancel());
         let (_, marks) = watch::channel(Rules::new(&self.config).dwell_marks());
         let (cameras, nobody, config) = (vec![input], Live::default(), &self.config);

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,18 +13,19 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{first_token, sign_pictures};
+use super::connections::Connections;
 use super::eyes::Eyes;
 use super::pipeline::{CameraInput, Pipeline, Wishes};
 use super::{face_seer, inspector_verifier, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
-use crate::capture::{self, Capture};
+use crate::capture::Capture;
 use crate::config::Config;
-use crate::decode::{MainFeed, main_stream};
+use crate::decode::main_stream;
 use crate::delivery::{self, Health};
 use crate::detect::WhenFull;
 use crate::events::{Habits, close_interrupted};
 use crate::live::Live;
-use crate::model::{CameraSlug, Event, EventType, Habit, Label, Packet, Picture};
+use crate::model::{CameraSlug, Event, EventType, Habit, Label, Picture};
 use crate::publish::Publisher;
 use crate::store::{HabitBook, People, Reader, Store, StoreThread, Tokens};
 use crate::telemetry::Telemetry;
@@ -94,19 +96,13 @@ async fn supervise(config: &Config) -> Result<()> {
     );
     services.spawn(service("reporter", reporting));
 
-    let (cameras, captures, mains) = open_cameras(config, &telemetry);
+    let (cameras, connections) = open_cameras(config, &telemetry);
     let (time_zone, book) = (TimeZone::system(), HabitBook::open(&config.data_dir)?);
     let habits = Some(Habits::new(time_zone.clone(), book.read()?));
     let wishes = Wishes { live: &live, marks: publisher.dwell_marks(), habits };
     let sink = publish_with(publisher, book, time_zone);
     let pipeline = Pipeline::start(config, cameras, WhenFull::NewestWins, eyes, &telemetry, wishes, sink)?;
-    let mut capturing = JoinSet::new();
-    for (capture, packets) in captures {
-        capturing.spawn(capture.run(packets, cancel.clone()));
-    }
-    for (main, packets) in mains {
-        capturing.spawn(main.run(packets));
-    }
+    let capturing = connections.start(&cancel)?;
     tracing::info!(
         cameras = pipeline.cameras(),
         webhooks = webhooks.current().iter().count(),
@@ -152,30 +148,26 @@ async fn close_open_events(publisher: &Publisher, reader: &Reader) -> Result<()>
     Ok(())
 }
 
-type Captures = Vec<(Capture, capture::PacketSender)>;
-type Mains = Vec<(MainFeed, mpsc::Receiver<Packet>)>;
-
-fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput>, Captures, Mains) {
-    let (mut inputs, mut captures, mut mains) = (Vec::new(), Vec::new(), Vec::new());
+fn open_cameras(config: &Config, telemetry: &Arc<Telemetry>) -> (Vec<CameraInput>, Connections) {
+    let (mut inputs, mut connections) = (Vec::new(), Connections::default());
     for camera in config.cameras.iter().filter(|camera| camera.enabled) {
         telemetry.cameras.add(Arc::clone(&camera.camera));
-        let (sender, packets) = capture::channel(camera, telemetry);
-        captures.push((Capture::new(camera, Arc::clone(telemetry)), sender));
+        let capture = Capture::new(camera, Arc::clone(telemetry));
+        let packets = connections.open(camera, capture, telemetry);
         let main = Capture::main(camera, Arc::clone(telemetry)).map(|capture| {
             telemetry.cameras.expect_main(camera.slug());
-            let (sender, packets) = capture::channel(camera, telemetry);
+            let packets = connections.open(camera, capture, telemetry);
             let masks = camera.privacy_masks.clone();
             let (feed, pictures) = main_stream(&camera.camera, masks, camera.main_buffer_bytes, telemetry);
-            captures.push((capture, sender));
-            mains.push((feed, packets));
+            connections.feed(feed, packets);
             pictures
         });
-        inputs.push(CameraInput { config: camera.clone(), packets, main });
+        inputs.push(CameraInput { config: camera.clone(), packets, wait: connections.wait(), main });
     }
     if inputs.is_empty() {
         tracing::warn!("there is no camera in the configuration; add a [[camera]]");
     }
-    (inputs, captures, mains)
+    (inputs, connections)
 }
 
 /// Blocks the events thread until the state is on the disk: from here on nothing is lost.
@@ -257,11 +249,12 @@ async fn watch(
 /// Captures end and drop their senders; the stages drain one after the other; the store commits what comes.
 async fn drain(
     pipeline: Pipeline,
-    mut capturing: JoinSet<()>,
+    capturing: JoinHandle<()>,
     mut services: JoinSet<(&'static str, Result<()>)>,
 ) -> Result<()> {
     let started = Instant::now();
-    while capturing.join_next().await.is_some() {}
+    let ended = tokio::task::spawn_blocking(|| capturing.join()).await.context("waiting for the cameras")?;
+    ended.map_err(|_| anyhow::anyhow!("waiting for cameras failed"))?;
     tracing::debug!(elapsed = ?started.elapsed(), "captures ended");
     tokio::task::spawn_blocking(|| pipeline.join()).await.context("waiting for the stages")??;
     tracing::debug!(elapsed = ?started.elapsed(), "stages drained");

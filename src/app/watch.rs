@@ -34,20 +34,24 @@ pub(super) fn watch_camera(
     offers: &Offers,
     telemetry: &Telemetry,
 ) {
-    let CameraInput { config, packets, .. } = camera;
+    let CameraInput { config, packets, wait, .. } = camera;
     let mut video = Video::new(&config.camera, config.privacy_masks.clone(), telemetry);
     let mut plan = Plan::new(config.decode);
     let mut eye = Eye::new(&config, live, slot, offers, telemetry);
     // A replay goes by the packets only, not by when they come.
     let mut packets = Arrivals::new(packets, live.then_some(SILENCE));
+    let mut idle = false;
     loop {
-        let end = match packets.next(video.waits()) {
+        wait.set(if idle { Duration::MAX } else { Duration::ZERO });
+        let end = match packets.next(video.waits() || !idle) {
             Arrival::Packet(packet) => match plan.next(&packet, || eye.is_wanted()) {
                 Step::Keep => {
+                    idle = true;
                     video.keep(packet);
                     continue;
                 }
                 Step::Decode => {
+                    idle = false;
                     video.keep(packet);
                     false
                 }
@@ -58,7 +62,11 @@ pub(super) fn watch_camera(
                     false
                 }
             },
-            Arrival::Silence => false,
+            // Nobody waits for a camera that sends nothing.
+            Arrival::Silence => {
+                idle = true;
+                false
+            }
             Arrival::End => true,
         };
         while let Some(frames) = video.decode_next() {

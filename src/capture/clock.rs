@@ -21,13 +21,13 @@ pub(super) struct CaptureClock {
 }
 
 impl CaptureClock {
-    /// The time of the picture with time stamp `pts` that arrived at `now`.
-    pub(super) fn captured(&mut self, pts: Duration, now: Captured) -> Captured {
+    /// The time of the picture with time stamp `pts` that was taken at `now`. It may have waited for `lateness`, which is no drift.
+    pub(super) fn captured(&mut self, pts: Duration, now: Captured, lateness: Duration) -> Captured {
         let at = match self.tie.and_then(|tie| expected(tie, pts)) {
             // Earlier than ever expected: this one took the least time.
             Some(expected) if expected >= now.at && expected - now.at < JUMP => self.retie(now.at, pts),
             Some(expected) if expected < now.at && now.at - expected < JUMP => {
-                let late = now.at - expected;
+                let late = (now.at - expected).saturating_sub(lateness);
                 self.retie(expected + late / DRIFT_SHARE, pts)
             }
             Some(_) | None => self.retie(now.at, pts),
@@ -58,7 +58,9 @@ mod tests {
     fn times(pictures: &[(u64, u64)]) -> Vec<u64> {
         let start = Captured::now();
         let mut clock = CaptureClock::default();
-        let times = pictures.iter().map(|&(pts, arrival)| clock.captured(ms(pts), start.after(ms(arrival))));
+        let times = pictures
+            .iter()
+            .map(|&(pts, arrival)| clock.captured(ms(pts), start.after(ms(arrival)), Duration::ZERO));
         times.map(|time| u64::try_from((time.at - start.at).as_millis()).expect("small")).collect()
     }
 
@@ -84,7 +86,7 @@ mod tests {
                 .into_iter()
                 .map(|(pts, arrival)| {
                     let now = start.after(ms(1000 + arrival));
-                    let time = clock.captured(ms(pts), now);
+                    let time = clock.captured(ms(pts), now, Duration::ZERO);
                     assert!(time.at <= now.at);
                     (pts, time.at - start.at)
                 })
@@ -95,6 +97,20 @@ mod tests {
             let step = pair[1].1 - pair[0].1;
             assert!(step > ms(38) && step < ms(42), "{times:?}");
         }
+    }
+
+    #[test]
+    fn pictures_that_waited_to_be_taken_are_no_drift() {
+        let start = Captured::now();
+        let mut clock = CaptureClock::default();
+        clock.captured(ms(0), start, ms(0));
+        // Ten a second for ten minutes, three of which are taken together.
+        let last = (1..6000).map(|number| {
+            let taken = 100 * (number / 3 * 3 + 3);
+            clock.captured(ms(100 * number), start.after(ms(taken)), ms(250)).at
+        });
+        let drift = (last.last().expect("many") - start.at).abs_diff(ms(599_900));
+        assert!(drift < ms(60), "{drift:?}");
     }
 
     #[test]

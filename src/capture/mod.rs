@@ -16,6 +16,7 @@ pub mod fuzz;
 mod http;
 mod mkv;
 mod mp4;
+mod naps;
 mod patience;
 mod queue;
 mod rtsp;
@@ -36,6 +37,7 @@ use crate::model::{Camera, Captured, Offline};
 use crate::telemetry::{CameraLabel, Telemetry};
 
 pub use failure::Failure;
+pub use naps::{Naps, Wait};
 pub use patience::Patience;
 pub use queue::{PacketSender, channel};
 
@@ -67,6 +69,7 @@ pub struct Capture {
     main: bool,
     patience: Patience,
     start: Option<Captured>,
+    naps: Naps,
     telemetry: Arc<Telemetry>,
     sessions: Arc<rtsp::Sessions>,
     usb: usb::Busy,
@@ -93,6 +96,7 @@ impl Capture {
             main,
             patience: Patience::default(),
             start: None,
+            naps: Naps::default(),
             telemetry,
             sessions: Arc::new(rtsp::Sessions::new(&config.camera)),
             usb: usb::Busy::default(),
@@ -103,6 +107,12 @@ impl Capture {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// On a thread that may sleep now and then.
+    #[must_use]
+    pub fn with_naps(self, naps: Naps) -> Self {
+        Self { naps, ..self }
     }
 
     /// For files: the time of the first picture. All others follow from the video's own time stamps, so that two replays with the

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use retina::client::{
@@ -88,6 +88,7 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         password: credentials.password.expose_secret().to_owned(),
     });
     let camera = &capture.camera.slug;
+    let wait = capture.naps.wait();
     let limit = capture.patience.connect;
     let opened = tokio::time::timeout(limit, open(capture, source, credentials.clone())).await;
     let Ok(opened) = opened else {
@@ -97,12 +98,13 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         );
         return Err(Failure::new(Offline::Unreachable, detail));
     };
-    let (mut stream, codec) = opened?;
+    let Opened { mut stream, codec, tcp } = opened?;
     capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
     tracing::debug!(%camera, "session opened");
 
     let packets = capture.telemetry.metrics.capture_packets.get_or_create(&capture.label()).clone();
     let mut clock = CaptureClock::default();
+    let (began, mut bytes) = (Instant::now(), 0);
     loop {
         // Liveness is video frames: a camera may go on answering keep-alives, or sending audio, for ever.
         let Ok(frame) = tokio::time::timeout(capture.patience.stall, next_frame(&mut stream)).await else {
@@ -120,18 +122,30 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
             None => return Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
         };
         packets.inc();
-        let packet = packet(&capture.camera, codec, &mut clock, frame);
+        let captured = clock.captured(pts(&frame), Captured::now(), capture.naps.lateness());
+        let packet = packet(&capture.camera, codec, captured, frame);
+        if tcp {
+            bytes += packet.data.len() as u64;
+            wait.set_by_rate(bytes, began.elapsed());
+        }
         if out.offer(packet) == Err(Closed) {
             return Ok(End::Unwanted);
         }
     }
 }
 
+/// A session that plays.
+struct Opened {
+    stream: Demuxed,
+    codec: Codec,
+    tcp: bool,
+}
+
 async fn open(
     capture: &Capture,
     source: &RtspSource,
     credentials: Option<Credentials>,
-) -> Result<(Demuxed, Codec), Failure> {
+) -> Result<Opened, Failure> {
     let camera = &capture.camera.slug;
     let failed = |error: retina::Error| {
         tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "cannot open a session");
@@ -148,26 +162,28 @@ async fn open(
     let mut session = Session::describe(source.url.clone(), options).await.map_err(failed)?;
     let (stream, codec) = video_stream(&session)?;
     let setup = |transport| SetupOptions::default().transport(transport).frame_format(FrameFormat::SIMPLE);
-    let tcp = || setup(Transport::Tcp(Default::default()));
-    let udp = || setup(Transport::Udp(Default::default()));
-    match source.transport {
-        ConfiguredTransport::Tcp => session.setup(stream, tcp()).await.map_err(failed)?,
-        ConfiguredTransport::Udp => session.setup(stream, udp()).await.map_err(failed)?,
+    let over_tcp = || setup(Transport::Tcp(Default::default()));
+    let over_udp = || setup(Transport::Udp(Default::default()));
+    let tcp = match source.transport {
+        ConfiguredTransport::Tcp => session.setup(stream, over_tcp()).await.map(|()| true),
+        ConfiguredTransport::Udp => session.setup(stream, over_udp()).await.map(|()| false),
         // TCP first: over UDP, packets are lost even on the way from the kernel to here, and nothing puts them into order.
-        ConfiguredTransport::Auto => match session.setup(stream, tcp()).await {
+        ConfiguredTransport::Auto => match session.setup(stream, over_tcp()).await {
             Err(error) if error.status_code() == Some(UNSUPPORTED_TRANSPORT) => {
                 tracing::debug!(%camera, "the camera refuses tcp; trying udp");
-                session.setup(stream, udp()).await.map_err(failed)?;
+                session.setup(stream, over_udp()).await.map(|()| false)
             }
-            outcome => outcome.map_err(failed)?,
+            outcome => outcome.map(|()| true),
         },
-    }
+    };
+    let tcp = tcp.map_err(failed)?;
     let play = PlayOptions::default()
         // With one stream there is nothing to align, and many cameras send a wrong `RTP-Info`.
         .initial_timestamp(InitialTimestampPolicy::Ignore)
         .initial_seq(InitialSequenceNumberPolicy::Ignore)
         .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
-    Ok((session.play(play).await.map_err(failed)?.demuxed().map_err(failed)?, codec))
+    let stream = session.play(play).await.map_err(failed)?.demuxed().map_err(failed)?;
+    Ok(Opened { stream, codec, tcp })
 }
 
 fn video_stream<S: retina::client::State>(session: &Session<S>) -> Result<(usize, Codec), Failure> {
@@ -197,19 +213,12 @@ async fn next_frame(stream: &mut Demuxed) -> Option<Result<VideoFrame, retina::E
     }
 }
 
-fn packet(camera: &Arc<Camera>, codec: Codec, clock: &mut CaptureClock, frame: VideoFrame) -> Packet {
-    let timestamp = frame.timestamp();
-    let secs = timestamp.elapsed_secs();
-    let pts = Duration::try_from_secs_f64(secs).unwrap_or_default();
-    let gap = frame.loss() > 0;
+fn pts(frame: &VideoFrame) -> Duration {
+    Duration::try_from_secs_f64(frame.timestamp().elapsed_secs()).unwrap_or_default()
+}
+
+fn packet(camera: &Arc<Camera>, codec: Codec, captured: Captured, frame: VideoFrame) -> Packet {
+    let (pts, gap) = (pts(&frame), frame.loss() > 0);
     let data = frame.into_data();
-    Packet {
-        camera: Arc::clone(camera),
-        captured: clock.captured(pts, Captured::now()),
-        pts,
-        codec,
-        key: annexb::is_key(codec, &data),
-        gap,
-        data,
-    }
+    Packet { camera: Arc::clone(camera), captured, pts, codec, key: annexb::is_key(codec, &data), gap, data }
 }

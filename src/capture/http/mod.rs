@@ -45,6 +45,8 @@ pub(super) async fn run_once(
 }
 
 async fn run_session(capture: &Capture, source: &HttpSource, out: &PacketSender) -> Result<End, Failure> {
+    // Pictures without time stamps are of the time at which they are taken.
+    let _cannot = capture.naps.wait();
     let mut session = Session { capture, source, client: client(capture, source)?, login: None };
     let answer = session.get_in_time().await?;
     capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
