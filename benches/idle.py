@@ -183,13 +183,15 @@ def prepared(source, filters, group):
         command = ["ffmpeg", "-v", "error", "-nostdin", "-y"]
         encoder = ["-vf", filters, *ENCODER, "-g", str(group)]
         if steady:
-            # The second of two rounds: an encoder begins with a small key frame, and a camera's did so long ago.
+            # The middle of three rounds: encoders begin and end with pictures smaller than those between, and a camera's
+            # began long ago.
             with tempfile.TemporaryDirectory() as folder:
-                once, twice = Path(folder) / "once.mkv", Path(folder) / "twice.mkv"
+                once, thrice = Path(folder) / "once.mkv", Path(folder) / "thrice.mkv"
                 part = ["-ss", str(EMPTY_FROM_S), "-i", clips / source, "-t", str(EMPTY_S), "-c:v", "ffv1", once]
                 subprocess.run([*command, *part], check=True)
-                subprocess.run([*command, "-stream_loop", "1", "-i", once, *encoder, twice], check=True)
-                subprocess.run([*command, "-ss", str(EMPTY_S), "-i", twice, "-c", "copy", target], check=True)
+                subprocess.run([*command, "-stream_loop", "2", "-i", once, *encoder, thrice], check=True)
+                middle = ["-ss", str(EMPTY_S), "-i", thrice, "-t", str(EMPTY_S), "-c", "copy", target]
+                subprocess.run([*command, *middle], check=True)
         else:
             subprocess.run([*command, "-i", clips / source, *encoder, target], check=True)
     return target
