@@ -76,9 +76,13 @@ fn stream(name: String, source: String, live: Result<&LiveStream, &'static str>)
         Cell::new(source),
         Cell::new(state).fg(colour(&live.state)),
         Cell::new(size.map_or_else(unknown, |(width, height)| format!("{width} x {height}"))),
-        Cell::new(live.fps.map_or_else(unknown, |fps| format!("{fps} a second"))),
+        Cell::new(live.fps.map_or_else(unknown, rate)),
         Cell::new(live.decoder.clone().unwrap_or_else(unknown)),
     ]
+}
+
+fn rate(fps: f64) -> String {
+    if fps < 1.0 { format!("{fps} a second") } else { format!("{fps:.0} a second") }
 }
 
 fn colour(state: &str) -> Color {
