@@ -130,10 +130,13 @@ impl Both {
     fn wait_for_offline(&self, wanted: Offline) -> String {
         let began = Instant::now();
         loop {
-            match self.main_state() {
-                CameraState::Offline { reason, detail, .. } if reason == wanted => return detail,
-                state => assert!(began.elapsed() < PATIENCE, "{state:?}"),
+            let state = self.main_state();
+            if let CameraState::Offline { reason, detail, .. } = &state
+                && *reason == wanted
+            {
+                return detail.clone();
             }
+            assert!(began.elapsed() < PATIENCE, "{state:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
