@@ -16,7 +16,7 @@ use retina::client::{
     SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, TeardownPolicy, Transport,
     UnassignedChannelDataPolicy, UnknownRtcpSsrcPolicy,
 };
-use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -99,10 +99,11 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         return Err(Failure::new(Offline::Unreachable, detail));
     };
     let Opened { mut stream, codec, tcp } = opened?;
-    capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
+    let mut arrivals = capture.arrivals();
     tracing::debug!(%camera, "session opened");
 
-    let packets = capture.telemetry.metrics.capture_packets.get_or_create(&capture.label()).clone();
+    // What the session's description says; parameters that come with the pictures may say it later, or otherwise.
+    let mut news = true;
     let mut clock = CaptureClock::default();
     let (began, mut bytes) = (Instant::now(), 0);
     loop {
@@ -121,13 +122,27 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
             }
             None => return Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
         };
-        packets.inc();
+        news |= frame.has_new_parameters();
+        if std::mem::take(&mut news)
+            && let Some(size) = parameters(&stream, frame.stream_id()).and_then(size)
+        {
+            arrivals.size(size);
+        }
+        let id = frame.stream_id();
         let captured = clock.captured(pts(&frame), Captured::now(), capture.naps.lateness());
-        let packet = packet(&capture.camera, codec, captured, frame);
+        let mut packet = packet(&capture.camera, codec, captured, frame);
         if tcp {
             bytes += packet.data.len() as u64;
             wait.set_by_rate(bytes, began.elapsed());
         }
+        // The library adds them itself, but not where pictures that are shown earlier may follow (H.265's "clean random access").
+        if packet.key
+            && codec == Codec::H265
+            && let Some(video) = parameters(&stream, id)
+        {
+            annexb::complete(codec, &mut packet.data, video.extra_data());
+        }
+        arrivals.picture(packet.captured.at);
         if out.offer(packet) == Err(Closed) {
             return Ok(End::Unwanted);
         }
@@ -139,6 +154,20 @@ struct Opened {
     stream: Demuxed,
     codec: Codec,
     tcp: bool,
+}
+
+/// What the stream has said of itself.
+fn parameters(stream: &Demuxed, id: usize) -> Option<&VideoParameters> {
+    match stream.streams().get(id)?.parameters()? {
+        ParametersRef::Video(video) => Some(video),
+        ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
+    }
+}
+
+/// How large the pictures are, px.
+fn size(video: &VideoParameters) -> Option<(usize, usize)> {
+    let (width, height) = video.pixel_dimensions();
+    Some((usize::try_from(width).ok()?, usize::try_from(height).ok()?))
 }
 
 async fn open(

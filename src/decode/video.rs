@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::health::Health;
 use super::{DecodeError, Decoded, Decoder, PrivacyMask};
-use crate::model::{Camera, Captured, Frame, Packet, Polygon};
+use crate::model::{Camera, Captured, Frame, Packet, Polygon, Stream};
 use crate::telemetry::{CameraLabel, Stage, Telemetry, Worker};
 
 /// Decodes every packet until the queue is closed and empty, or until `out` breaks.
@@ -200,7 +200,7 @@ impl Develop<'_> {
         }
         if let Some(name) = decoder.name().filter(|name| self.named != Some(*name)) {
             tracing::info!(%camera, decoder = name, "decoding");
-            self.telemetry.cameras.decoder(camera, name);
+            self.telemetry.cameras.decoder(camera, Stream::Watched, name);
             self.named = Some(name);
         }
         frames.iter_mut().for_each(|frame| self.mask.paint(frame));

@@ -20,6 +20,15 @@ pub struct Camera {
     pub customer: Option<String>,
 }
 
+/// Which of a camera's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The one that is watched.
+    Watched,
+    /// The large one, of which only single pictures are decoded.
+    Main,
+}
+
 /// The kind of source, as events spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -90,6 +99,8 @@ pub enum Offline {
     Protocol,
     /// The file cannot be read.
     File,
+    /// A main stream whose pictures show something else than the camera's.
+    OtherView,
 }
 
 impl Offline {
@@ -106,6 +117,7 @@ impl Offline {
             Self::Stalled => "stalled",
             Self::Protocol => "protocol",
             Self::File => "file",
+            Self::OtherView => "other_view",
         }
     }
 }
