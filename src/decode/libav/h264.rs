@@ -77,7 +77,7 @@ impl Headers {
         }
         let sets_bytes = data.len();
         push_unit(&mut data, slices);
-        Ok(Some(Prepared { data, sets_bytes, order: slice.order, begins }))
+        Ok(Some(Prepared { data, sets_bytes, is_entry: idr, order: slice.order, begins }))
     }
 
     pub(super) fn holds_back(&self) -> bool {

@@ -82,7 +82,8 @@ impl Headers {
         push_unit(&mut data, slices);
         // Pictures are counted by one here, and by two in H.264.
         let order = order.saturating_mul(2);
-        Ok(Some(Prepared { data, sets_bytes, order, begins: begins.then_some(limits) }))
+        let is_entry = kind.is_irap();
+        Ok(Some(Prepared { data, sets_bytes, is_entry, order, begins: begins.then_some(limits) }))
     }
 
     /// Whether a picture that this one is made from was never decoded.

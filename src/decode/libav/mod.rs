@@ -41,6 +41,8 @@ struct Prepared {
     data: Vec<u8>,
     /// How many of these bytes are parameter sets.
     sets_bytes: usize,
+    /// Nothing after it needs what was before it.
+    is_entry: bool,
     order: i32,
     /// If pictures are counted anew from this one on, how far they may be out of order.
     begins: Option<Sps>,
@@ -147,14 +149,20 @@ impl Libav {
             Headers::H264(headers) => headers.prepare(&packet.data)?,
             Headers::H265(headers) => headers.prepare(&packet.data)?,
         };
-        let Some(Prepared { data, sets_bytes, order, begins }) = prepared else { return Ok(Vec::new()) };
+        let Some(Prepared { data, sets_bytes, is_entry, order, begins }) = prepared else {
+            return Ok(Vec::new());
+        };
         let sent = Sent { order, begins, captured: packet.captured };
         if self.holds_back() {
             self.hardware = None;
         }
         let Some(hardware) = &mut self.hardware else { return self.by_software(&data, sent) };
-        if let Some(size) = self.size.filter(|_| begins.is_some() && sets_bytes > 0) {
+        if let Some(size) = self.size.filter(|_| is_entry && sets_bytes > 0) {
+            let decoded = hardware.decodes();
             hardware.key_frame(size, &data[..sets_bytes]);
+            if decoded && !hardware.decodes() {
+                self.library.flush();
+            }
         }
         if hardware.decodes() {
             let picture = hardware.decode(data)?;

@@ -29,8 +29,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// What may wait while the device is opened: 2 s of video. Beyond that it does not keep up.
 const MOST_WAITING: usize = 64;
-/// Coded pictures that the driver holds; of up to 1.5 MB each at 1920x1080, where the library's own number would be sixteen.
-const BUFFERS: &str = "4";
+/// Buffers for coded pictures, up to 1.5 MB each at 1920x1080: the fewest that the library takes.
+const BUFFERS: &str = "6";
 /// Each packet's number is its time, in these.
 const MICROSECOND: Rational = Rational(1, 1_000_000);
 
