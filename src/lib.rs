@@ -62,6 +62,8 @@ pub mod model;
 pub mod config;
 pub mod telemetry;
 
+mod http;
+
 pub mod discover;
 
 pub mod inference;

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+#[path = "cli/cameras.rs"]
+mod cameras;
 mod common;
 #[path = "cli/discover.rs"]
 mod discover;
@@ -57,6 +59,7 @@ fn without_a_command_it_says_what_there_is() {
     let said = stderr(&output);
     for command in [
         "run",
+        "cameras",
         "check",
         "discover",
         "replay",
@@ -76,8 +79,9 @@ fn without_a_command_it_says_what_there_is() {
 
 #[test]
 fn help_of_each_command_names_what_matters_there() {
-    let expected: [(&str, &[&str]); 11] = [
+    let expected: [(&str, &[&str]); 12] = [
         ("run", &["--config", "/etc/porchlight/porchlight.toml", "SIGTERM"]),
+        ("cameras", &["--token-file", "--json", "Exits with 0"]),
         ("check", &["--config", "--json", "Exits with 0"]),
         ("replay", &["MP4 or MKV", "--json", "--stats", "--pictures", "--start", "nothing is sent"]),
         ("detect", &["JPEG", "--min-score", "--draw", "class_id"]),
@@ -253,7 +257,13 @@ fn there_is_a_manual_page_for_each_command() {
     let folder = folder();
     let output = porchlight(folder.path(), &["man", "."]);
     assert!(output.status.success() && output.stdout.is_empty(), "{}", stderr(&output));
-    for page in ["porchlight.1", "porchlight-check.1", "porchlight-replay.1", "porchlight-outbox.1"] {
+    for page in [
+        "porchlight.1",
+        "porchlight-cameras.1",
+        "porchlight-check.1",
+        "porchlight-replay.1",
+        "porchlight-outbox.1",
+    ] {
         let text = fs::read_to_string(folder.path().join(page)).expect(page);
         assert!(text.contains(".TH porchlight"), "{page}:\n{text}");
     }

@@ -113,8 +113,8 @@ pub(super) async fn look(state: &ApiState, identity: &Identity) -> Health {
     let mut cameras: BTreeMap<_, _> =
         ["online", "offline", "starting", "ended"].into_iter().map(|word| (word, 0)).collect();
     for status in cameras::seen_by(state, identity) {
-        *cameras.entry(status.state.as_str()).or_default() += 1;
-        if let CameraState::Offline { reason, detail, .. } = status.state {
+        *cameras.entry(status.watched.state.as_str()).or_default() += 1;
+        if let CameraState::Offline { reason, detail, .. } = status.watched.state {
             let detail = format!("{}: {detail}", reason.as_str());
             problems.push(Problem { kind: "camera", id: status.camera.slug.to_string(), detail });
         }

@@ -157,7 +157,7 @@ fn width(query: &mut Query) -> Option<usize> {
 /// A viewer and its first picture: whether there is one decides what is answered.
 async fn watch(state: &ApiState, camera: &CameraStatus, view: View) -> Result<(Viewer, Still), Failure> {
     let dark = || {
-        let (camera, state) = (&camera.camera.slug, camera.state.as_str());
+        let (camera, state) = (&camera.camera.slug, camera.watched.state.as_str());
         Failure::Unavailable(format!("the camera {camera} delivers no pictures now; it is {state}"))
     };
     let mut viewer = state.0.live.watch(&camera.camera.slug, view).map_err(|reason| match reason {

@@ -10,7 +10,7 @@ use crate::model::{
     UtcMillis,
 };
 use crate::store::Page;
-use crate::telemetry::CameraStatus;
+use crate::telemetry::{CameraStatus, StreamStatus};
 
 /// A piece of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +42,18 @@ pub(super) struct CameraRow {
     name: String,
     #[schema(value_type = String)]
     source_type: SourceType,
+    #[schema(value_type = Option<String>)]
+    last_frame: Option<UtcMillis>,
+    frames_decoded: u64,
+    #[serde(flatten)]
+    watched: StreamRow,
+    /// The main stream, if there is one.
+    main: Option<StreamRow>,
+}
+
+/// One of a camera's streams.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StreamRow {
     state: &'static str,
     #[schema(value_type = Option<String>)]
     reason: Option<Offline>,
@@ -49,63 +61,38 @@ pub(super) struct CameraRow {
     attempts: Option<u32>,
     #[schema(value_type = String)]
     since: UtcMillis,
-    #[schema(value_type = Option<String>)]
-    last_frame: Option<UtcMillis>,
-    frames_decoded: u64,
     width: Option<usize>,
     height: Option<usize>,
+    /// Pictures a second that arrive; null while there are none.
+    fps: Option<f64>,
     /// What decodes its pictures; null before the first one.
     decoder: Option<&'static str>,
-    main: Option<MainRow>,
 }
 
-/// A camera's main stream.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MainRow {
-    state: &'static str,
-    #[schema(value_type = Option<String>)]
-    reason: Option<Offline>,
-    detail: Option<String>,
-    attempts: Option<u32>,
-}
-
-impl From<CameraState> for MainRow {
-    fn from(status: CameraState) -> Self {
-        let state = status.as_str();
-        let (reason, detail, attempts) = failure(status)
-            .map_or((None, None, None), |(reason, detail, attempts)| {
-                (Some(reason), Some(detail), Some(attempts))
-            });
-        Self { state, reason, detail, attempts }
-    }
-}
-
-fn failure(state: CameraState) -> Option<(Offline, String, u32)> {
-    match state {
-        CameraState::Offline { reason, detail, attempts } => Some((reason, detail, attempts)),
-        CameraState::Starting | CameraState::Online | CameraState::Ended => None,
+impl From<StreamStatus> for StreamRow {
+    fn from(status: StreamStatus) -> Self {
+        let state = status.state.as_str();
+        let (reason, detail, attempts) = match status.state {
+            CameraState::Offline { reason, detail, attempts } => (Some(reason), Some(detail), Some(attempts)),
+            CameraState::Starting | CameraState::Online | CameraState::Ended => (None, None, None),
+        };
+        let (width, height) = status.size.unzip();
+        let (since, fps, decoder) = (status.since, status.fps, status.decoder);
+        Self { state, reason, detail, attempts, since, width, height, fps, decoder }
     }
 }
 
 impl From<CameraStatus> for CameraRow {
     fn from(status: CameraStatus) -> Self {
-        let MainRow { state, reason, detail, attempts } = status.state.into();
         Self {
             id: status.camera.slug.to_string(),
             uuid: status.camera.uuid,
             name: status.camera.name.clone(),
             source_type: status.camera.source_type,
-            state,
-            reason,
-            detail,
-            attempts,
-            since: status.since,
             last_frame: status.last_frame,
             frames_decoded: status.frames_decoded,
-            width: status.size.map(|(width, _)| width),
-            height: status.size.map(|(_, height)| height),
-            decoder: status.decoder,
-            main: status.main.map(MainRow::from),
+            watched: status.watched.into(),
+            main: status.main.map(StreamRow::from),
         }
     }
 }

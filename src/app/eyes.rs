@@ -38,7 +38,7 @@ fn load_detector(config: &Config, telemetry: &Arc<Telemetry>) -> Result<Examiner
     let library = Library::find(&config.models)?;
     let manifest = library.model(&config.detect.model)?;
     let runtime = Runtime::load(&config.models, &library)?;
-    let detector = Detector::open(&runtime, manifest, &config.detect)?;
+    let detector = Detector::open(&runtime, manifest, config)?;
     tracing::info!(
         model = %config.detect.model,
         precision = detector.precision().as_str(),

@@ -48,7 +48,7 @@ impl ImageDetector {
         let min_score =
             options.min_score.or(config.detect.min_score).unwrap_or(manifest.output.score_threshold);
         let most_overlap = options.most_overlap.unwrap_or(manifest.output.nms_iou);
-        let detector = Detector::open(&runtime, manifest, &config.detect)?;
+        let detector = Detector::open(&runtime, manifest, config)?;
         let worker = Arc::new(Telemetry::default()).worker(Stage::Inference, "detect");
         let long_side = config.detect.long_side;
         Ok(Self { detector, worker, shape, long_side, min_score, most_overlap })

@@ -166,7 +166,7 @@ impl Pipeline {
     /// The name of a thread that has ended although its camera (any camera, for the stages they share) goes on.
     pub(crate) fn ended(&self, telemetry: &Telemetry) -> Option<&str> {
         let over = |slug: &CameraSlug| {
-            telemetry.cameras.get(slug).is_some_and(|status| status.state == CameraState::Ended)
+            telemetry.cameras.get(slug).is_some_and(|status| status.watched.state == CameraState::Ended)
         };
         let all_over = self.cameras.iter().all(over);
         let unexpected = |thread: &&StageThread| match &thread.camera {

@@ -74,7 +74,7 @@ impl Replay {
             tracing::warn!(file = %file.display(), missing, "the file is cut off; played what is there");
         }
         if let Some(status) = self.telemetry.cameras.get(&slug)
-            && let CameraState::Offline { detail, .. } = status.state
+            && let CameraState::Offline { detail, .. } = status.watched.state
         {
             anyhow::bail!("{}: {detail}", file.display());
         }

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::{Capture, End, Failure, PacketSender, annexb, mkv, mp4};
 use crate::config::FileSource;
-use crate::model::{Camera, Captured, Codec, Offline, Packet};
-use crate::telemetry::{CameraLabel, Stage, Telemetry};
+use crate::model::{Camera, Captured, Codec, Offline, Packet, Stream};
+use crate::telemetry::{Stage, Telemetry};
 
 /// One compressed picture of a file.
 #[derive(Debug)]
@@ -101,7 +102,6 @@ pub(super) async fn run_once(
         began: Instant::now(),
         out: out.clone(),
         telemetry: Arc::clone(&capture.telemetry),
-        label: capture.label(),
         cancel: cancel.clone(),
     };
     let (done, ended) = oneshot::channel();
@@ -125,7 +125,6 @@ struct Player {
     began: Instant,
     out: PacketSender,
     telemetry: Arc<Telemetry>,
-    label: CameraLabel,
     cancel: CancellationToken,
 }
 
@@ -133,11 +132,10 @@ impl Player {
     /// From the first picture to the last, again and again if the file repeats: time goes on where the last round ended.
     fn play(&self) -> Result<End, Failure> {
         let worker = self.telemetry.worker(Stage::Capture, format!("file-{}", self.camera.slug));
-        let packets = self.telemetry.metrics.capture_packets.get_or_create(&self.label).clone();
         let mut round_start = Duration::ZERO;
         loop {
             let mut clip = Clip::open(&self.source.path)?;
-            self.telemetry.metrics.capture_connections.get_or_create(&self.label).inc();
+            let mut arrivals = Arrivals::begin(&self.telemetry, &self.camera.slug, Stream::Watched);
             let mut ahead = VecDeque::new();
             let mut length = Length::default();
             loop {
@@ -151,8 +149,9 @@ impl Player {
                 if !self.wait_until(round_start + due) {
                     return Ok(End::Cancelled);
                 }
-                packets.inc();
-                if self.out.send_from_thread(self.packet(clip.codec(), sample, round_start)).is_err() {
+                let packet = self.packet(clip.codec(), sample, round_start);
+                arrivals.picture(packet.captured.at);
+                if self.out.send_from_thread(packet).is_err() {
                     return Ok(End::Unwanted);
                 }
             }

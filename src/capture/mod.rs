@@ -8,6 +8,7 @@
 //! only a decoded picture proves that (a stream can be connected and useless).
 
 mod annexb;
+mod arrivals;
 mod clock;
 mod failure;
 mod file;
@@ -32,13 +33,14 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CameraConfig, Source};
-use crate::model::{Camera, Captured, Offline};
-use crate::telemetry::{CameraLabel, Telemetry};
+use crate::model::{Camera, Captured, Offline, Stream};
+use crate::telemetry::Telemetry;
 
 pub use failure::Failure;
 pub use patience::Patience;
 pub use queue::{PacketSender, channel};
 
+use arrivals::Arrivals;
 use patience::Retry;
 
 /// What cameras are told of us.
@@ -63,8 +65,8 @@ pub enum End {
 pub struct Capture {
     camera: Arc<Camera>,
     source: Source,
-    /// The camera's main stream: its failures are not the camera's.
-    main: bool,
+    /// Which of the camera's: the failures of its main stream are not its own.
+    stream: Stream,
     patience: Patience,
     start: Option<Captured>,
     telemetry: Arc<Telemetry>,
@@ -76,21 +78,21 @@ impl Capture {
     /// The source of a configured camera, with the usual [`Patience`].
     #[must_use]
     pub fn new(config: &CameraConfig, telemetry: Arc<Telemetry>) -> Self {
-        Self::of(config, config.source.clone(), false, telemetry)
+        Self::of(config, config.source.clone(), Stream::Watched, telemetry)
     }
 
     /// The main stream of a configured camera, if it has one.
     #[must_use]
     pub fn main(config: &CameraConfig, telemetry: Arc<Telemetry>) -> Option<Self> {
         let source = Source::Rtsp(config.main.clone()?);
-        Some(Self::of(config, source, true, telemetry))
+        Some(Self::of(config, source, Stream::Main, telemetry))
     }
 
-    fn of(config: &CameraConfig, source: Source, main: bool, telemetry: Arc<Telemetry>) -> Self {
+    fn of(config: &CameraConfig, source: Source, stream: Stream, telemetry: Arc<Telemetry>) -> Self {
         Self {
             camera: Arc::clone(&config.camera),
             source,
-            main,
+            stream,
             patience: Patience::default(),
             start: None,
             telemetry,
@@ -175,28 +177,26 @@ impl Capture {
         let camera = &self.camera.slug;
         let (reason, detail) = (failure.reason.as_str(), failure.detail.as_str());
         let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+        let told = match self.stream {
+            Stream::Watched => "camera offline",
+            Stream::Main => "main stream offline; pictures are those of the small one",
+        };
         if *shown == Some(failure.reason) {
-            tracing::debug!(%camera, main = self.main, reason, detail, retry_in_ms, "camera still offline");
-        } else if self.main {
-            let told = "main stream offline; pictures are those of the small one";
-            tracing::warn!(%camera, reason, detail, retry_in_ms, "{told}");
+            tracing::debug!(%camera, reason, detail, retry_in_ms, "still: {told}");
         } else {
-            tracing::warn!(%camera, reason, detail, retry_in_ms, "camera offline");
+            tracing::warn!(%camera, reason, detail, retry_in_ms, "{told}");
         }
         *shown = Some(failure.reason);
         let (board, detail) = (&self.telemetry.cameras, failure.detail.clone());
-        if self.main {
-            board.main_offline(camera, failure.reason, detail);
-        } else {
-            board.offline(camera, failure.reason, detail);
+        match self.stream {
+            Stream::Watched => board.offline(camera, failure.reason, detail),
+            Stream::Main => board.main_offline(camera, failure.reason, detail),
         }
     }
 
-    fn label(&self) -> CameraLabel {
-        if self.main {
-            return CameraLabel::main(&self.camera.slug);
-        }
-        CameraLabel { camera: self.camera.slug.to_string() }
+    /// A session was opened.
+    fn arrivals(&self) -> Arrivals<'_> {
+        Arrivals::begin(&self.telemetry, &self.camera.slug, self.stream)
     }
 }
 

@@ -16,7 +16,7 @@ use retina::client::{
     SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, TeardownPolicy, Transport,
     UnassignedChannelDataPolicy, UnknownRtcpSsrcPolicy,
 };
-use retina::codec::{CodecItem, FrameFormat, VideoFrame};
+use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -98,10 +98,11 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         return Err(Failure::new(Offline::Unreachable, detail));
     };
     let (mut stream, codec) = opened?;
-    capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
+    let mut arrivals = capture.arrivals();
     tracing::debug!(%camera, "session opened");
 
-    let packets = capture.telemetry.metrics.capture_packets.get_or_create(&capture.label()).clone();
+    // What the session's description says; parameters that come with the pictures may say it later, or otherwise.
+    let mut news = true;
     let mut clock = CaptureClock::default();
     loop {
         // Liveness is video frames: a camera may go on answering keep-alives, or sending audio, for ever.
@@ -119,12 +120,25 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
             }
             None => return Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
         };
-        packets.inc();
+        news |= frame.has_new_parameters();
+        if std::mem::take(&mut news)
+            && let Some(size) = size(&stream, frame.stream_id())
+        {
+            arrivals.size(size);
+        }
         let packet = packet(&capture.camera, codec, &mut clock, frame);
+        arrivals.picture(packet.captured.at);
         if out.offer(packet) == Err(Closed) {
             return Ok(End::Unwanted);
         }
     }
+}
+
+/// How large the pictures are, px, as far as the stream has said it.
+fn size(stream: &Demuxed, id: usize) -> Option<(usize, usize)> {
+    let Some(ParametersRef::Video(video)) = stream.streams().get(id)?.parameters() else { return None };
+    let (width, height) = video.pixel_dimensions();
+    Some((usize::try_from(width).ok()?, usize::try_from(height).ok()?))
 }
 
 async fn open(

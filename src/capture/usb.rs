@@ -17,10 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::{Capture, End, Failure, PacketSender};
 use crate::config::UsbSource;
-use crate::model::{Captured, Codec, Offline, Packet};
-use crate::telemetry::CameraLabel;
+use crate::model::{Captured, Codec, Offline, Packet, Stream};
 
 /// How long the end of the agent waits for a driver: two pictures of a slow camera.
 const LAST_PICTURE: Duration = Duration::from_millis(500);
@@ -61,7 +61,6 @@ pub(super) async fn run_once(
     let stop = CancellationToken::new();
     let stop_when_left = stop.clone().drop_guard();
     let player = Player {
-        capture_label: capture.label(),
         camera: Arc::clone(&capture.camera),
         telemetry: Arc::clone(&capture.telemetry),
         source: source.clone(),
@@ -105,7 +104,6 @@ pub(super) async fn run_once(
 }
 
 struct Player {
-    capture_label: CameraLabel,
     camera: Arc<crate::model::Camera>,
     telemetry: Arc<crate::telemetry::Telemetry>,
     source: UsbSource,
@@ -119,10 +117,8 @@ impl Player {
     fn play(&self) -> Result<End, Failure> {
         let (mut device, format) = open(&self.source)?;
         device.open_stream().map_err(failed)?;
-        let metrics = &self.telemetry.metrics;
-        metrics.capture_connections.get_or_create(&self.capture_label).inc();
+        let mut arrivals = Arrivals::begin(&self.telemetry, &self.camera.slug, Stream::Watched);
         tracing::debug!(camera = %self.camera.slug, %format, "device opened");
-        let packets = metrics.capture_packets.get_or_create(&self.capture_label).clone();
         let (width, height) = (format.width() as usize, format.height() as usize);
         let codec = codec(format.format(), width, height)
             .ok_or_else(|| Failure::new(Offline::Codec, "no format that can be read"))?;
@@ -130,7 +126,7 @@ impl Player {
         while !self.stop.is_cancelled() {
             let data = device.frame_raw().map_err(failed)?.into_owned();
             let captured = Captured::now();
-            packets.inc();
+            arrivals.picture(captured.at);
             // Full: the last one is still to be noticed.
             let _ = self.pictures.try_send(());
             let packet = Packet {

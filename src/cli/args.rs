@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
 
-use super::camera_args::{DiscoverArgs, ProbeArgs};
+use super::camera_args::{CamerasArgs, DiscoverArgs, ProbeArgs};
 use super::face_args::{EnrollArgs, FacesArgs, PeopleArgs, VerifyFacesArgs};
 use crate::config::parse_size;
 use crate::model::{DeliveryId, Scope, WebhookId};
@@ -35,6 +35,11 @@ pub(super) enum Command {
     /// Prints every problem at once, one a line, as FILE:LINE: KEY: what is wrong. Exits with 0 when there is none, else
     /// with 1. The service unit runs it before the agent starts.
     Check(CheckArgs),
+    /// Show the cameras: whether they deliver, what, and what decodes it
+    ///
+    /// Asks the running agent, at the address in the configuration, as any program on this machine may; where `api.loopback_scopes`
+    /// says otherwise, give it a token that may read. Exits with 0 if the agent answered; else with 1, and shows what is configured.
+    Cameras(CamerasArgs),
     /// Look at a camera: what it sends, whether this machine keeps up, and what to set
     ///
     /// Watches it as the agent would. Exits with 0 if a picture could be decoded.

@@ -5,6 +5,22 @@ use std::path::PathBuf;
 use clap::ValueHint;
 
 #[derive(Debug, clap::Args)]
+pub(super) struct CamerasArgs {
+    /// The configuration file
+    #[arg(long, short, value_hint = ValueHint::FilePath, default_value = "/etc/porchlight/porchlight.toml")]
+    pub(super) config: PathBuf,
+    /// The environment variable that holds a token for the agent
+    #[arg(long, value_name = "VARIABLE", group = "token")]
+    pub(super) token_env: Option<String>,
+    /// The file that holds a token for the agent
+    #[arg(long, value_name = "FILE", group = "token", value_hint = ValueHint::FilePath)]
+    pub(super) token_file: Option<PathBuf>,
+    /// Print one JSON object a camera
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct ProbeArgs {
     /// What would stand in the configuration: rtsp://…, http://…, /dev/video0, usb:NAME, or a file
     #[arg(value_name = "URL|DEVICE", value_hint = ValueHint::AnyPath)]

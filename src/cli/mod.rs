@@ -4,6 +4,7 @@
 
 mod args;
 mod camera_args;
+mod cameras;
 mod check;
 mod detect;
 mod discover;
@@ -19,10 +20,12 @@ mod table;
 mod token;
 mod webhook;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
+use secrecy::SecretString;
 
 use crate::config::{Config, LogFormat};
 use crate::telemetry;
@@ -69,6 +72,7 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
             start_logging(log.unwrap_or("warn"), LogFormat::Text)?;
             detect::run(&args)
         }
+        Command::Cameras(args) => cameras::run(&args),
         Command::Probe(args) => {
             start_logging(log.unwrap_or("error"), LogFormat::Text)?;
             probe::run(&args)
@@ -108,6 +112,22 @@ fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
 
 fn start_logging(level: &str, format: LogFormat) -> anyhow::Result<()> {
     Ok(telemetry::init_logging(level, format == LogFormat::Json)?)
+}
+
+/// What an environment variable or a file holds, if one was named.
+fn secret(variable: Option<&str>, file: Option<&Path>) -> anyhow::Result<Option<SecretString>> {
+    let text = match (variable, file) {
+        (Some(name), _) => {
+            std::env::var(name).with_context(|| format!("environment variable {name} is not set"))?
+        }
+        (None, Some(path)) => {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+        }
+        (None, None) => return Ok(None),
+    };
+    let text = text.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(!text.is_empty(), "the secret is empty");
+    Ok(Some(SecretString::from(text)))
 }
 
 /// To so many decimals: 1e4 for four.

@@ -18,7 +18,7 @@ pub(super) fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     let models: Vec<(String, Result<Manifest, LibraryError>)> =
         library.names().into_iter().map(|name| (name.clone(), library.model(&name))).collect();
     let suits = |m: &Manifest| match &runtime {
-        Ok(runtime) if m.job == Job::Objects => Some(suited(runtime, m.clone(), &config.detect)),
+        Ok(runtime) if m.job == Job::Objects => Some(suited(runtime, m.clone(), &config)),
         Ok(_) | Err(_) => None,
     };
     let all_well = runtime.is_ok() && models.iter().all(|(_, model)| model.is_ok());

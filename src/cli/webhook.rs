@@ -4,11 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use secrecy::SecretString;
+use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{RenderArgs, VerifyArgs};
+use super::secret;
 use crate::app::{SignatureClaim, find_event, preview};
 use crate::config::{Config, SignatureConfig};
 
@@ -47,7 +47,8 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
             content: args.content.clone(),
             keys: Vec::new(),
         },
-        secret: secret(args)?,
+        secret: secret(args.secret_env.as_deref(), args.secret_file.as_deref())?
+            .context("give --secret-env or --secret-file")?,
         headers: args.header.clone(),
         body: body(args)?,
         tolerance: Duration::from_secs(args.tolerance),
@@ -62,23 +63,6 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-fn secret(args: &VerifyArgs) -> anyhow::Result<SecretString> {
-    let text = match (&args.secret_env, &args.secret_file) {
-        (Some(name), _) => {
-            std::env::var(name).with_context(|| format!("environment variable {name} is not set"))?
-        }
-        (None, Some(path)) => {
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
-        }
-        (None, None) => bail!("give --secret-env or --secret-file"),
-    };
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        bail!("the secret is empty");
-    }
-    Ok(SecretString::from(text))
 }
 
 fn body(args: &VerifyArgs) -> anyhow::Result<Vec<u8>> {

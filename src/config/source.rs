@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
+use url::{Position, Url};
 
 use super::parse_size;
 use super::read::percent_decode;
@@ -83,6 +83,34 @@ pub struct UsbSource {
     pub device: PathBuf,
     /// The wanted size, px; the camera's nearest is taken.
     pub size: (u32, u32),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rtsp(source) => source.fmt(f),
+            Self::Http(source) => f.write_str(&shown(&source.url)),
+            Self::Usb(source) => source.device.display().fmt(f),
+            Self::File(source) => source.path.display().fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RtspSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.url))
+    }
+}
+
+/// An address for people. Some cameras want user and password in the query, or in the path (`/user=admin&password=…`): neither is
+/// shown from there on.
+fn shown(url: &Url) -> String {
+    let path = url.path();
+    let secret =
+        path.find(['=', '&', ':', '@', ';', '%']).map(|at| path[..at].rfind('/').map_or(0, |at| at + 1));
+    let (open, hidden) = secret.map_or((path, url.query().is_some()), |at| (&path[..at], true));
+    let origin = &url[..Position::BeforePath];
+    format!("{origin}{open}{}", if hidden { "…" } else { "" })
 }
 
 /// What a build without USB cameras says to one.
@@ -219,4 +247,23 @@ fn take_credentials(url: &mut Url) -> Option<Credentials> {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     credentials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_a_password() {
+        for (url, expected) in [
+            ("rtsp://10.0.0.7:8554/Streaming/Channels/101", "rtsp://10.0.0.7:8554/Streaming/Channels/101"),
+            ("rtsp://camera/", "rtsp://camera/"),
+            ("http://camera/snapshot.cgi?user=a&pwd=b", "http://camera/snapshot.cgi…"),
+            ("rtsp://camera:554/user=admin&password=secret&channel=1.sdp", "rtsp://camera:554/…"),
+            ("rtsp://camera/live/admin:secret/1", "rtsp://camera/live/…"),
+            ("rtsp://camera/live/admin%3Asecret/1", "rtsp://camera/live/…"),
+        ] {
+            assert_eq!(shown(&Url::parse(url).expect("an address")), expected);
+        }
+    }
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::Receiver;
 use super::ring::{Place, Ring, apart};
 use super::same_view::show_the_same;
 use super::{Decoder, PrivacyMask};
-use crate::model::{Camera, CameraSlug, Frame, Packet, Polygon};
+use crate::model::{Camera, CameraSlug, Frame, Packet, Polygon, Stream};
 use crate::telemetry::{CameraLabel, Stage, Telemetry, Worker};
 
 /// At five pictures a second the nearest is at most 100 ms away; the encoders may differ by as much.
@@ -44,7 +44,7 @@ pub fn main_stream(
     telemetry: &Arc<Telemetry>,
 ) -> (MainFeed, MainPictures) {
     let shared = Arc::new(Shared { ring: Mutex::new(Ring::new(most_bytes)), arrived: Condvar::new() });
-    let label = CameraLabel::main(&camera.slug);
+    let label = CameraLabel::new(&camera.slug, Stream::Main);
     let pictures = MainPictures {
         shared: Arc::clone(&shared),
         decoder: Decoder::new(Arc::clone(camera)),

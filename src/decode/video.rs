@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::health::Health;
 use super::{DecodeError, Decoded, Decoder, PrivacyMask};
 use crate::config::Hardware;
-use crate::model::{Camera, Captured, Frame, Packet, Polygon};
+use crate::model::{Camera, Captured, Frame, Packet, Polygon, Stream};
 use crate::telemetry::{CameraLabel, Stage, Telemetry, Worker};
 
 /// Decodes every packet until the queue is closed and empty, or until `out` breaks.
@@ -217,7 +217,7 @@ impl Develop<'_> {
                 tracing::info!(%camera, decoder = name, "decoding");
                 self.told.push(name);
             }
-            self.telemetry.cameras.decoder(camera, name);
+            self.telemetry.cameras.decoder(camera, Stream::Watched, name);
             self.named = Some(name);
         }
         frames.iter_mut().for_each(|frame| self.mask.paint(frame));

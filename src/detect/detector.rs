@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::family::{self, Reading};
-use crate::config::{self, Job, Manifest, Precision, coco80_index};
+use crate::config::{Config, Job, Manifest, Precision, coco80_index};
 use crate::inference::{InferenceError, Network, RawBox, Runtime, Sight, Steps, Suited, suited, suppress};
 use crate::model::{Detection, Label, Rect, home_label};
 use crate::pixels::View;
@@ -27,12 +27,8 @@ struct Class {
 
 impl Detector {
     /// Opens the network of a manifest for objects, in the precision that suits the machine.
-    pub fn open(
-        runtime: &Runtime,
-        manifest: Manifest,
-        settings: &config::Detect,
-    ) -> Result<Self, InferenceError> {
-        let Suited { manifest, precision, .. } = suited(runtime, manifest, settings)?;
+    pub fn open(runtime: &Runtime, manifest: Manifest, config: &Config) -> Result<Self, InferenceError> {
+        let Suited { manifest, precision, .. } = suited(runtime, manifest, config)?;
         let class = |(index, name): (usize, &String)| Class {
             name: name.as_str().into(),
             label: home_label(name),
@@ -40,7 +36,7 @@ impl Detector {
         };
         let classes = manifest.output.classes.iter().enumerate().map(class).collect();
         let steps = Steps { prepare: Stage::Preprocess, run: Stage::Inference, read: Stage::Postprocess };
-        let network = Network::open(runtime, manifest, Job::Objects, settings.threads, steps)?;
+        let network = Network::open(runtime, manifest, Job::Objects, config.detect.threads, steps)?;
         Ok(Self { network, classes, precision })
     }
 

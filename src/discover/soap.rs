@@ -4,7 +4,6 @@
 //! A digest carries the time, and a camera refuses one that is too old by its own clock; cameras without NTP are years off. So the
 //! camera is asked for its time first, and digests are made for that.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,13 +13,13 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode};
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret as _;
 use url::{Position, Url};
 
 use super::DiscoverError;
 use super::xml::{first, number, parse, text};
 use crate::config::Credentials;
+use crate::http::plain_client;
 
 /// One answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,21 +63,7 @@ pub(super) struct Caller<'c> {
 
 /// For all cameras. They speak plain HTTP.
 pub(super) fn client() -> Result<Client, DiscoverError> {
-    let failed = |error: &dyn std::fmt::Display| DiscoverError::Client(error.to_string());
-    let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(&error))?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Client::builder()
-        .user_agent(concat!("porchlight/", env!("CARGO_PKG_VERSION")))
-        .tls_backend_preconfigured(tls)
-        .http1_only()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(PATIENCE)
-        .build()
-        .map_err(|error| failed(&error))
+    plain_client(PATIENCE).map_err(|error| DiscoverError::Client(error.to_string()))
 }
 
 impl<'c> Caller<'c> {

@@ -20,6 +20,15 @@ pub struct Camera {
     pub customer: Option<String>,
 }
 
+/// Which of a camera's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The one that is watched.
+    Watched,
+    /// The large one, of which only single pictures are decoded.
+    Main,
+}
+
 /// The kind of source, as events spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -24,7 +24,7 @@ mod time;
 mod track;
 
 pub use access::{ApiToken, Scope, Scopes};
-pub use camera::{Camera, CameraState, Offline, SourceType, ViewProblem};
+pub use camera::{Camera, CameraState, Offline, SourceType, Stream, ViewProblem};
 pub use delivery::{
     Attempt, DeadLetter, Delivery, DeliveryStatus, Disabled, DueDelivery, GiveUp, NewAlert, NewEvent,
     Picture, PlannedDelivery, RuleRef, Trigger, WebhookState,

@@ -4,31 +4,66 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::model::{Camera, CameraSlug, CameraState, Captured, Offline, UtcMillis, ViewProblem};
+use crate::model::{Camera, CameraSlug, CameraState, Captured, Offline, Stream, UtcMillis, ViewProblem};
 
 /// What is known about one camera.
 #[derive(Debug, Clone)]
 pub struct CameraStatus {
     /// Its identity.
     pub camera: Arc<Camera>,
-    /// Whether it delivers pictures.
-    pub state: CameraState,
-    /// Since when it is in that state.
-    pub since: UtcMillis,
+    /// The stream that is watched: whether it delivers is whether the camera does.
+    pub watched: StreamStatus,
+    /// The main stream, if there is one.
+    pub main: Option<StreamStatus>,
     /// Pictures decoded since the agent started.
     pub frames_decoded: u64,
     /// When the last picture was decoded.
     pub last_frame: Option<UtcMillis>,
-    /// Size of the last picture, px.
-    pub size: Option<(usize, usize)>,
-    /// What decodes its pictures.
-    pub decoder: Option<&'static str>,
     /// What is wrong with what it shows.
     pub view: Option<ViewProblem>,
-    /// Whether the main stream delivers, if there is one.
-    pub main: Option<CameraState>,
     /// When it was last said to be offline: pictures from before do not disprove it.
     offline_at: Option<Instant>,
+}
+
+/// What is known about one of its streams.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamStatus {
+    /// Whether it delivers pictures.
+    pub state: CameraState,
+    /// Since when it is in that state.
+    pub since: UtcMillis,
+    /// Sessions opened so far.
+    pub sessions: u64,
+    /// Size of its pictures, px: of the last one that was decoded, or what the stream says of itself.
+    pub size: Option<(usize, usize)>,
+    /// How many pictures a second arrive.
+    pub fps: Option<f64>,
+    /// What decodes its pictures.
+    pub decoder: Option<&'static str>,
+}
+
+impl StreamStatus {
+    fn new() -> Self {
+        let state = CameraState::Starting;
+        Self { state, since: UtcMillis::now(), sessions: 0, size: None, fps: None, decoder: None }
+    }
+
+    fn become_state(&mut self, state: CameraState, since: UtcMillis) {
+        (self.state, self.since) = (state, since);
+    }
+
+    /// Counts the attempts since it last delivered.
+    fn offline(&mut self, reason: Offline, detail: String) {
+        self.fps = None;
+        let attempts = match &self.state {
+            CameraState::Offline { attempts, .. } => attempts + 1,
+            CameraState::Starting | CameraState::Online | CameraState::Ended => {
+                self.since = UtcMillis::now();
+                1
+            }
+        };
+        self.state = CameraState::Offline { reason, detail, attempts };
+    }
 }
 
 /// All cameras. Written by capture and decode, read by the API.
@@ -39,14 +74,11 @@ impl CameraBoard {
     /// Announces a camera.
     pub fn add(&self, camera: Arc<Camera>) {
         let status = CameraStatus {
-            state: CameraState::Starting,
-            since: UtcMillis::now(),
+            watched: StreamStatus::new(),
+            main: None,
             frames_decoded: 0,
             last_frame: None,
-            size: None,
-            decoder: None,
             view: None,
-            main: None,
             offline_at: None,
             camera: Arc::clone(&camera),
         };
@@ -59,11 +91,10 @@ impl CameraBoard {
         if let Some(status) = self.lock().get_mut(camera) {
             status.frames_decoded += 1;
             status.last_frame = Some(taken.utc);
-            status.size = Some(size);
+            status.watched.size = Some(size);
             let news = status.offline_at.is_none_or(|offline| taken.at > offline);
-            if news && !matches!(status.state, CameraState::Online | CameraState::Ended) {
-                status.state = CameraState::Online;
-                status.since = taken.utc;
+            if news && !matches!(status.watched.state, CameraState::Online | CameraState::Ended) {
+                status.watched.become_state(CameraState::Online, taken.utc);
                 tracing::info!(camera = %camera, width = size.0, height = size.1, "camera online");
             }
         }
@@ -77,51 +108,51 @@ impl CameraBoard {
     /// The same, known from a packet of that time.
     pub fn offline_at(&self, camera: &CameraSlug, reason: Offline, detail: String, at: Instant) {
         if let Some(status) = self.lock().get_mut(camera) {
-            let attempts = match &status.state {
-                CameraState::Offline { attempts, .. } => attempts + 1,
-                CameraState::Starting | CameraState::Online | CameraState::Ended => {
-                    status.since = UtcMillis::now();
-                    1
-                }
-            };
-            status.state = CameraState::Offline { reason, detail, attempts };
+            status.watched.offline(reason, detail);
             status.offline_at = Some(at);
         }
     }
 
-    /// What decodes its pictures from now on.
-    pub fn decoder(&self, camera: &CameraSlug, name: &'static str) {
-        if let Some(status) = self.lock().get_mut(camera) {
-            status.decoder = Some(name);
-        }
+    /// A session of a stream was opened.
+    pub fn session(&self, camera: &CameraSlug, stream: Stream) {
+        self.change(camera, stream, |status| status.sessions += 1);
+    }
+
+    /// How many pictures a second arrive.
+    pub fn fps(&self, camera: &CameraSlug, stream: Stream, fps: f64) {
+        self.change(camera, stream, |status| status.fps = Some(fps));
+    }
+
+    /// How large the pictures of a stream are.
+    pub fn size(&self, camera: &CameraSlug, stream: Stream, size: (usize, usize)) {
+        self.change(camera, stream, |status| status.size = Some(size));
+    }
+
+    /// What decodes the pictures of a stream from now on.
+    pub fn decoder(&self, camera: &CameraSlug, stream: Stream, name: &'static str) {
+        self.change(camera, stream, |status| status.decoder = Some(name));
     }
 
     /// The camera has a main stream, of which nothing is known yet.
     pub fn expect_main(&self, camera: &CameraSlug) {
         if let Some(status) = self.lock().get_mut(camera) {
-            status.main = Some(CameraState::Starting);
+            status.main = Some(StreamStatus::new());
         }
     }
 
-    /// A key frame of the main stream has arrived.
+    /// The main stream delivers pictures.
     pub fn main_online(&self, camera: &CameraSlug) {
-        if let Some(status) = self.lock().get_mut(camera)
-            && status.main != Some(CameraState::Online)
-        {
-            status.main = Some(CameraState::Online);
-            tracing::info!(%camera, "main stream online");
-        }
+        self.change(camera, Stream::Main, |main| {
+            if main.state != CameraState::Online {
+                main.become_state(CameraState::Online, UtcMillis::now());
+                tracing::info!(%camera, "main stream online");
+            }
+        });
     }
 
     /// The main stream delivers nothing; the camera's own state is another matter.
     pub fn main_offline(&self, camera: &CameraSlug, reason: Offline, detail: String) {
-        if let Some(status) = self.lock().get_mut(camera) {
-            let attempts = match &status.main {
-                Some(CameraState::Offline { attempts, .. }) => attempts + 1,
-                Some(CameraState::Starting | CameraState::Online | CameraState::Ended) | None => 1,
-            };
-            status.main = Some(CameraState::Offline { reason, detail, attempts });
-        }
+        self.change(camera, Stream::Main, |main| main.offline(reason, detail));
     }
 
     /// What is wrong with what the camera shows, if anything is.
@@ -133,13 +164,15 @@ impl CameraBoard {
 
     /// A file was read to its end. If its pictures could not be decoded, that stays to be seen.
     pub fn ended(&self, camera: &CameraSlug) {
-        if let Some(status) = self.lock().get_mut(camera) {
-            if let CameraState::Offline { reason: Offline::Codec | Offline::Decode, .. } = status.state {
-                return;
+        self.change(camera, Stream::Watched, |status| match status.state {
+            CameraState::Offline { reason: Offline::Codec | Offline::Decode, .. } => {}
+            CameraState::Offline { .. }
+            | CameraState::Starting
+            | CameraState::Online
+            | CameraState::Ended => {
+                status.become_state(CameraState::Ended, UtcMillis::now());
             }
-            status.state = CameraState::Ended;
-            status.since = UtcMillis::now();
-        }
+        });
     }
 
     /// All cameras by slug.
@@ -152,6 +185,17 @@ impl CameraBoard {
     #[must_use]
     pub fn get(&self, camera: &CameraSlug) -> Option<CameraStatus> {
         self.lock().get(camera).cloned()
+    }
+
+    fn change(&self, camera: &CameraSlug, stream: Stream, change: impl FnOnce(&mut StreamStatus)) {
+        let mut all = self.lock();
+        let status = all.get_mut(camera).and_then(|status| match stream {
+            Stream::Watched => Some(&mut status.watched),
+            Stream::Main => status.main.as_mut(),
+        });
+        if let Some(status) = status {
+            change(status);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CameraSlug, CameraStatus>> {
@@ -177,7 +221,7 @@ mod tests {
             customer: None,
         };
         let (board, before) = (CameraBoard::default(), Captured::now());
-        let state = || board.get(&slug).expect("it was added").state.as_str();
+        let state = || board.get(&slug).expect("it was added").watched.state.as_str();
         board.add(Arc::new(camera));
         board.frame(&slug, before, (4, 4));
         assert_eq!(state(), "online");

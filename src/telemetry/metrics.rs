@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::work::{Stage, StageCost};
-use crate::model::CameraSlug;
+use crate::model::{CameraSlug, Stream};
 
 /// Which camera.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -21,10 +21,15 @@ pub struct CameraLabel {
 }
 
 impl CameraLabel {
-    /// The label of a camera's main stream.
+    /// That of one of a camera's streams.
     #[must_use]
-    pub fn main(camera: &CameraSlug) -> Self {
-        Self { camera: format!("{camera}/main") }
+    pub fn new(camera: &CameraSlug, stream: Stream) -> Self {
+        Self {
+            camera: match stream {
+                Stream::Watched => camera.to_string(),
+                Stream::Main => format!("{camera}/main"),
+            },
+        }
     }
 }
 

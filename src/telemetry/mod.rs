@@ -10,7 +10,7 @@ mod troubles;
 mod webhooks;
 mod work;
 
-pub use board::{CameraBoard, CameraStatus};
+pub use board::{CameraBoard, CameraStatus, StreamStatus};
 pub use log::{LevelError, conventional_level, init as init_logging};
 pub use metrics::{CameraLabel, DropLabels, Metrics, Removed, WebhookLabels};
 pub use troubles::{Trouble, Troubles};

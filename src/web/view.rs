@@ -90,7 +90,7 @@ impl CameraCard {
     /// As of now.
     #[must_use]
     pub fn new(status: &CameraStatus, now: UtcMillis) -> Self {
-        let (state, failure) = match &status.state {
+        let (state, failure) = match &status.watched.state {
             CameraState::Starting => ("starting", None),
             CameraState::Online => ("online", None),
             CameraState::Offline { reason, detail, attempts } => {
@@ -108,10 +108,10 @@ impl CameraCard {
                 crate::model::SourceType::File => "file",
             },
             state,
-            since: Moment::new(status.since, now),
+            since: Moment::new(status.watched.since, now),
             last_frame: status.last_frame.map(|time| Moment::new(time, now)),
             frames: status.frames_decoded,
-            size: status.size.map(|(width, height)| format!("{width} × {height}")),
+            size: status.watched.size.map(|(width, height)| format!("{width} × {height}")),
             reason: failure.as_ref().map(|(reason, _, _)| *reason),
             attempts: failure.as_ref().map(|(_, _, attempts)| *attempts),
             detail: failure.map(|(_, detail, _)| detail),

@@ -62,8 +62,12 @@ impl Agent {
     }
 
     fn token(&self, arguments: &[&str]) -> Output {
+        self.command("token", arguments)
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_porchlight"));
-        command.arg("token").args(arguments).arg("--config").arg(self.path("c.toml"));
+        command.arg(name).args(arguments).arg("--config").arg(self.path("c.toml"));
         command.output().expect("the program runs")
     }
 
@@ -116,6 +120,14 @@ async fn s2_19_the_first_start_makes_a_token_and_the_command_line_makes_others()
     assert_eq!(names, ["first admin", "grafana"]);
     assert_eq!((&rows[1]["customer"], rows[1]["scopes"].as_array().map(Vec::len)), (&"1".into(), Some(2)));
     assert!(text(&agent.token(&["list"]).stdout).contains("grafana"));
+
+    // Other commands that ask the agent bring a token where this machine's programs may do nothing without.
+    let refused = agent.command("cameras", &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("wants a token") && text(&refused.stderr).contains("--token-file")
+    );
+    assert!(agent.command("cameras", &["--token-file", file.to_str().expect("a path")]).status.success());
 
     let id = rows[1]["id"].as_str().expect("an id").to_owned();
     assert!(agent.token(&["revoke", &id]).status.success());

@@ -1,6 +1,6 @@
 //! Health, cameras, metrics.
 
-use porchlight::model::{CameraSlug, Captured, Offline};
+use porchlight::model::{CameraSlug, Captured, Offline, Stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ async fn cameras_are_shown_with_their_state_by_slug_and_by_uuid() {
     let served = serve(CAMERAS).await;
     let taken = Captured { utc: NOON, ..Captured::now() };
     served.telemetry.cameras.frame(&slug("front_door"), taken, (1280, 720));
-    served.telemetry.cameras.decoder(&slug("front_door"), "rusty_h264");
+    served.telemetry.cameras.decoder(&slug("front_door"), Stream::Watched, "rusty_h264");
     served.telemetry.cameras.offline(&slug("yard"), Offline::NotFound, "no such stream".to_owned());
     served.telemetry.cameras.offline(&slug("yard"), Offline::NotFound, "no such stream".to_owned());
     let list = served.get("/api/v1/cameras/").await.json();

@@ -14,10 +14,11 @@ const STAGES: [&str; 8] = ["capture", "decode", "motion", "detect", "track", "re
 /// Whom a module may import. `None`: the module is unknown.
 fn may_import(module: &str) -> Option<&'static [&'static str]> {
     let modules: &[&str] = match module {
-        "lib" | "model" => &[],
+        // `http` is a client of a library, set up once.
+        "lib" | "model" | "http" => &[],
         "config" | "telemetry" | "pixels" => &["model"],
         // Finds cameras before there is a pipeline.
-        "discover" => &["model", "config"],
+        "discover" => &["model", "config", "http"],
         // Networks are fed pictures.
         "inference" => &["model", "config", "telemetry", "pixels"],
         "store" => &["model", "config", "telemetry"],
@@ -50,6 +51,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "inference",
             "live",
             "store",
+            "http",
             "publish",
             "delivery",
             "webhooks",

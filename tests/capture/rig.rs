@@ -135,12 +135,12 @@ impl Running {
     }
 
     pub(crate) fn state(&self) -> CameraState {
-        self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").state
+        self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").watched.state
     }
 
     /// What decodes the camera's pictures.
     pub(crate) fn decoder(&self) -> Option<&'static str> {
-        self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").decoder
+        self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").watched.decoder
     }
 
     /// Sessions opened so far.

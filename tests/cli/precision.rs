@@ -23,7 +23,7 @@ fn networks(folder: &Path, files: &[&str]) {
 }
 
 #[test]
-fn the_faster_network_is_measured_once_and_used() {
+fn int8_is_measured_once_and_used_where_it_saves_a_tenth() {
     let folder = folder();
     networks(folder.path(), &["lib", "nanodet.onnx", "nanodet.int8.onnx"]);
     fs::write(folder.path().join("c.toml"), "[models]\ndir = \"models\"\n").expect("written");
@@ -32,16 +32,10 @@ fn the_faster_network_is_measured_once_and_used() {
         let file = fs::metadata(folder.path().join("models/nanodet.trial.json")).expect("the verdict");
         file.modified().expect("a time")
     };
-    let look = || {
-        let output = porchlight(folder.path(), &["models", "--json", "--config", "c.toml"]);
-        let said: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
-        let model = said["models"][0].clone();
-        let ms = |key: &str| model[key].as_f64().expect("measured");
-        (ms("fp32_ms"), ms("int8_ms"), model["precision"].clone())
-    };
+    let look = || measured(folder.path());
     let (fp32_ms, int8_ms, precision) = look();
     assert!(fp32_ms > 0.0 && int8_ms > 0.0);
-    assert_eq!(precision, if int8_ms < fp32_ms { "int8" } else { "fp32" });
+    assert_eq!(precision, if int8_ms < fp32_ms * 0.9 { "int8" } else { "fp32" });
     let (first, first_written) = (trial(), written());
     assert_eq!(look(), (fp32_ms, int8_ms, precision));
     assert_eq!(written(), first_written, "measured once");
@@ -53,6 +47,30 @@ fn the_faster_network_is_measured_once_and_used() {
     look();
     assert_ne!(trial(), first);
     assert!(written() > first_written);
+}
+
+/// What `models` says of the two networks: the milliseconds of fp32 and of int8, and which one is used.
+fn measured(folder: &Path) -> (f64, f64, Value) {
+    let output = porchlight(folder, &["models", "--json", "--config", "c.toml"]);
+    let said: Value = serde_json::from_str(&stdout(&output)).expect("one JSON object");
+    let model = said["models"][0].clone();
+    let ms = |key: &str| model[key].as_f64().expect("measured");
+    (ms("fp32_ms"), ms("int8_ms"), model["precision"].clone())
+}
+
+#[test]
+fn the_verdict_about_networks_that_cannot_be_written_to_is_in_the_data_folder() {
+    let folder = folder();
+    networks(folder.path(), &["lib", "nanodet.onnx", "nanodet.int8.onnx"]);
+    // Who runs the tests may be allowed to write everywhere, but not over a folder.
+    fs::create_dir(folder.path().join("models/nanodet.trial.json")).expect("made");
+    fs::create_dir(folder.path().join("data")).expect("made");
+    let text = "[agent]\ndata_dir = \"data\"\n[models]\ndir = \"models\"\n";
+    fs::write(folder.path().join("c.toml"), text).expect("written");
+    let first = measured(folder.path());
+    let kept = fs::read_to_string(folder.path().join("data/nanodet.trial.json")).expect("the verdict");
+    assert!(kept.contains(&format!("\"int8_ms\":{:?}", first.1)), "{kept}");
+    assert_eq!(measured(folder.path()), first, "not measured again");
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn next(heartbeat: &mut Option<tokio::time::Interval>) {
 
 fn alive(telemetry: &Telemetry, uptime: Duration) -> Event {
     let cameras = telemetry.cameras.all();
-    let online = cameras.iter().filter(|status| status.state == CameraState::Online).count();
+    let online = cameras.iter().filter(|status| status.watched.state == CameraState::Online).count();
     let mut event = Event::new(EventType::HEARTBEAT, UtcMillis::now());
     event.description = format!("Alive: {online} of {} cameras online", cameras.len());
     for (key, number) in [("cameras", cameras.len()), ("cameras_online", online)] {

@@ -93,14 +93,14 @@ impl Watch {
     }
 
     fn camera(&mut self, status: &CameraStatus, events: &mut Vec<Event>) {
-        let now = status.state.as_str();
+        let now = status.watched.state.as_str();
         let slug = status.camera.slug.clone();
         let before = self.cameras.insert(slug, now).unwrap_or(CameraState::Starting.as_str());
         if before == now {
             return;
         }
         let name = &status.camera.name;
-        let (reason, detail) = match &status.state {
+        let (reason, detail) = match &status.watched.state {
             CameraState::Offline { reason, detail, .. } => (Some(reason.as_str()), Some(detail.as_str())),
             CameraState::Starting | CameraState::Online | CameraState::Ended => (None, None),
         };
@@ -108,12 +108,12 @@ impl Watch {
         let data = json!({"status": now, "previous_status": before, "reason": reason, "detail": detail});
         let mut tell = |kind, description, data| {
             let camera = Some(CameraRef::from(&*status.camera));
-            events.push(Event { camera, ..event(kind, status.since, description, data) });
+            events.push(Event { camera, ..event(kind, status.watched.since, description, data) });
         };
         tell(EventType::CAMERA_STATUS_CHANGED, format!("{name} is {now}{because}"), data);
         let online = CameraState::Online.as_str();
         if now == online {
-            let (width, height) = status.size.unzip();
+            let (width, height) = status.watched.size.unzip();
             let data = json!({"width": width, "height": height});
             tell(EventType::STREAM_STARTED, format!("Pictures of {name} arrive"), data);
         } else if before == online {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use url::Position;
 
+use super::arrivals::Arrivals;
 use super::queue::Closed;
 use super::status::from_status;
 use super::{Capture, End, Failure, PacketSender, USER_AGENT};
@@ -47,18 +48,17 @@ pub(super) async fn run_once(
 async fn run_session(capture: &Capture, source: &HttpSource, out: &PacketSender) -> Result<End, Failure> {
     let mut session = Session { capture, source, client: client(capture, source)?, login: None };
     let answer = session.get_in_time().await?;
-    capture.telemetry.metrics.capture_connections.get_or_create(&capture.label()).inc();
-    let sender = Sender { capture, out, began: Instant::now() };
+    let mut sender = Sender { capture, out, began: Instant::now(), arrivals: capture.arrivals() };
     let header = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = header.unwrap_or_default().to_owned();
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
         multipart if multipart.starts_with("multipart/") => {
-            stream(capture, answer, &content_type, &sender).await
+            stream(capture, answer, &content_type, &mut sender).await
         }
         // Those that say nothing are asked to prove it by what they send.
         "image/jpeg" | "image/jpg" | "image/pjpeg" | "application/octet-stream" | "" => {
-            poll(&mut session, answer, &sender).await
+            poll(&mut session, answer, &mut sender).await
         }
         _ => Err(Failure::new(
             Offline::Codec,
@@ -75,7 +75,7 @@ async fn stream(
     capture: &Capture,
     mut answer: Response,
     content_type: &str,
-    sender: &Sender<'_>,
+    sender: &mut Sender<'_>,
 ) -> Result<End, Failure> {
     let odd = |error: BadParts| {
         Failure::new(Offline::Protocol, format!("the MJPEG stream cannot be read: {error}"))
@@ -102,7 +102,7 @@ async fn stream(
 }
 
 /// One picture after the other, each asked for.
-async fn poll(session: &mut Session<'_>, first: Response, sender: &Sender<'_>) -> Result<End, Failure> {
+async fn poll(session: &mut Session<'_>, first: Response, sender: &mut Sender<'_>) -> Result<End, Failure> {
     let stall = session.capture.patience.stall;
     let mut due = tokio::time::interval(session.source.interval);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -133,15 +133,16 @@ struct Sender<'c> {
     capture: &'c Capture,
     out: &'c PacketSender,
     began: Instant,
+    arrivals: Arrivals<'c>,
 }
 
 impl Sender<'_> {
-    fn offer(&self, data: Vec<u8>) -> Result<Result<(), Closed>, Failure> {
+    fn offer(&mut self, data: Vec<u8>) -> Result<Result<(), Closed>, Failure> {
         if !data.starts_with(&START_OF_IMAGE) {
             return Err(Failure::new(Offline::Codec, "the camera sends something that is no JPEG"));
         }
         let captured = Captured::now();
-        self.capture.telemetry.metrics.capture_packets.get_or_create(&self.capture.label()).inc();
+        self.arrivals.picture(captured.at);
         Ok(self.out.offer(Packet {
             camera: Arc::clone(&self.capture.camera),
             captured,

@@ -157,9 +157,9 @@ impl Libav {
             self.hardware = None;
         }
         let Some(hardware) = &mut self.hardware else { return self.by_software(&data, sent) };
-        if let Some(size) = self.size.filter(|_| is_entry && sets_bytes > 0) {
+        if is_entry {
             let decoded = hardware.decodes();
-            hardware.key_frame(size, &data[..sets_bytes]);
+            hardware.key_frame(self.size, &data[..sets_bytes]);
             if decoded && !hardware.decodes() {
                 self.library.flush();
             }

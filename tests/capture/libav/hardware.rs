@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use porchlight::config::Hardware;
 use porchlight::decode::{Decoder, Video};
+use porchlight::model::Packet;
 use porchlight::telemetry::Telemetry;
 
 use crate::codecs::clips;
-use crate::common::{logged, record_log};
+use crate::common::{ffmpeg, ffmpeg_hashes, logged, record_log};
 use crate::rig::{packets, shown};
 
 const SOFTWARE: &str = "libavcodec";
@@ -76,14 +77,15 @@ fn device() -> &'static Path {
     library
 }
 
-/// Watches the clip of a codec beside a device with these settings.
-fn watch(codec: &str, settings: &[(&str, &str)]) -> Seen {
+/// Watches clips, one after the other through one decoder, beside a device with these settings.
+fn watch_clips(paths: &[&Path], settings: &[(&str, &str)]) -> Seen {
+    let paths = std::env::join_paths(paths).expect("no colons");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [report, sessions] = ["report", "sessions"].map(|name| folder.path().join(name));
     let output = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "libav::hardware::decodes_a_clip", "--ignored", "--nocapture"])
         .env("LD_PRELOAD", device())
-        .env("CLIP", clips().path(codec))
+        .env("CLIPS", paths)
         .env("REPORT", &report)
         .env("M2M_LOG", &sessions)
         .envs(settings.iter().copied())
@@ -108,15 +110,22 @@ fn watch(codec: &str, settings: &[(&str, &str)]) -> Seen {
     seen
 }
 
+/// The same with the clip of a codec.
+fn watch(codec: &str, settings: &[(&str, &str)]) -> Seen {
+    watch_clips(&[&clips().path(codec)], settings)
+}
+
 #[test]
 #[ignore = "run by the others in a process of its own"]
 fn decodes_a_clip() {
     record_log();
     let variable = |name: &str| std::env::var(name).ok();
-    let clip = variable("CLIP").expect("the other tests say which");
+    let clips = std::env::var_os("CLIPS").expect("the other tests say which");
     let pause = variable("PAUSE_MS").map_or(500, |pause| pause.parse().expect("a number"));
     let hardware = if variable("OFF").is_some() { Hardware::Off } else { Hardware::Auto };
-    let packets = packets(Path::new(&clip));
+    let mut packets: Vec<Packet> = std::env::split_paths(&clips).flat_map(|clip| packets(&clip)).collect();
+    // As if a camera had been set to another size.
+    packets.iter_mut().for_each(|packet| packet.gap = false);
     let mut lines = Vec::new();
     if variable("LOOKS").is_some() {
         let telemetry = Telemetry::default();
@@ -173,6 +182,24 @@ fn equal_and_faster_hardware_takes_over_at_a_key_frame() {
             assert_eq!(seen.sessions, ["open 0", "close 0", "open 0", "close 50"], "{codec} {kind}");
         }
     }
+}
+
+/// Each size for itself; what was measured once is not measured again.
+#[test]
+fn a_stream_may_change_its_size_while_hardware_decodes_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (large, small) = (clips().path("h264"), folder.path().join("small.mkv"));
+    let arguments =
+        "-i {in} -vf scale=320:184 -an -c:v libx264 -preset fast -bf 0 -g 10 -sc_threshold 0 {out}";
+    ffmpeg(arguments, &large, &small);
+    let seen = watch_clips(&[&large, &small, &large], &[SLOW_SOFTWARE]);
+    let reference = [clips().hashes("h264"), &ffmpeg_hashes(&small), clips().hashes("h264")].concat();
+    assert_eq!(seen.hashes(), reference, "{}", seen.log);
+    for (clip, decoders) in seen.decoders().chunks(clips().hashes("h264").len()).enumerate() {
+        assert!(decoders[..2 * GROUP].iter().all(|name| *name == SOFTWARE), "{clip}: {decoders:?}");
+        assert_eq!(decoders.last(), Some(&HARDWARE), "{clip}: {decoders:?}\n{}", seen.log);
+    }
+    assert_eq!(seen.log.matches("uses=\"hardware\"").count(), 2, "{}", seen.log);
 }
 
 #[test]

@@ -54,6 +54,8 @@ enum Failure {
 pub(super) struct Hardware {
     codec: Codec,
     stage: Stage,
+    /// Those before the last key frame.
+    parameter_sets: Vec<u8>,
     /// Processor time of the sessions, not asked for yet.
     cpu: Duration,
 }
@@ -68,7 +70,12 @@ enum Stage {
 impl Hardware {
     /// `None`: this machine has none.
     pub(super) fn new(codec: Codec) -> Option<Self> {
-        is_there().then_some(Self { codec, stage: Stage::Software, cpu: Duration::ZERO })
+        is_there().then(|| Self {
+            codec,
+            stage: Stage::Software,
+            parameter_sets: Vec::new(),
+            cpu: Duration::ZERO,
+        })
     }
 
     /// Whether it decodes instead of the software.
@@ -81,15 +88,21 @@ impl Hardware {
         self.stage = Stage::Software;
     }
 
-    /// The stream can begin anew with the next packet. `size`: that of the pictures before it.
-    pub(super) fn key_frame(&mut self, size: (usize, usize), parameter_sets: &[u8]) {
-        let kind = Kind { codec: self.codec, size, parameter_sets: parameter_sets.to_vec() };
-        self.stage = match std::mem::replace(&mut self.stage, Stage::Software) {
-            Stage::Software => begin(kind),
-            Stage::Beside(tried, trial, turn) if tried == kind => judge(kind, trial, turn),
-            Stage::Instead(tried, session) if tried == kind => Stage::Instead(kind, session),
-            // Of another kind from now on: what is known of it is looked up at the next one.
-            Stage::Beside(..) | Stage::Instead(..) => Stage::Software,
+    /// Decoding could begin with the next packet. `size`: that of the pictures before it, px, if it was not the first.
+    pub(super) fn key_frame(&mut self, size: Option<(usize, usize)>, parameter_sets: &[u8]) {
+        let before = std::mem::replace(&mut self.stage, Stage::Software);
+        if self.parameter_sets != parameter_sets {
+            // Another kind of stream from now on.
+            parameter_sets.clone_into(&mut self.parameter_sets);
+            return;
+        }
+        self.stage = match (before, size) {
+            (Stage::Software, None) => Stage::Software,
+            (Stage::Software, Some(size)) => {
+                begin(Kind { codec: self.codec, size, parameter_sets: parameter_sets.to_vec() })
+            }
+            (Stage::Beside(kind, trial, turn), _) => judge(kind, trial, turn),
+            (instead @ Stage::Instead(..), _) => instead,
         };
     }
 
