@@ -47,6 +47,8 @@ enum Failure {
     Differs,
     #[error("{0}")]
     Refused(String),
+    #[error("its session was given back while the camera sent nothing")]
+    Idle,
     #[error("its driver does not answer; it is not used any more until the agent is started anew")]
     Silent,
 }
@@ -90,6 +92,10 @@ impl Hardware {
 
     /// Decoding could begin with the next packet. `size`: that of the pictures before it, px, if it was not the first.
     pub(super) fn key_frame(&mut self, size: Option<(usize, usize)>, parameter_sets: &[u8]) {
+        if parameter_sets.is_empty() {
+            // As before; and a session cannot begin here.
+            return;
+        }
         let before = std::mem::replace(&mut self.stage, Stage::Software);
         if self.parameter_sets != parameter_sets {
             // Another kind of stream from now on.
@@ -198,7 +204,7 @@ impl Turn {
             May::Nothing => None,
             May::Use => Some(None),
             May::Try => {
-                standings.trying(true);
+                standings.trying(Some(Instant::now()));
                 Some(Some(Self))
             }
         }
@@ -207,7 +213,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        standings().trying(false);
+        standings().trying(None);
     }
 }
 
@@ -226,6 +232,7 @@ fn failed(kind: &Kind, failure: &Failure) {
         | Failure::Late
         | Failure::Differs
         | Failure::Refused(_)
+        | Failure::Idle
         | Failure::Silent => {
             tracing::debug!(codec, width, height, %failure, "still decoding in software");
         }

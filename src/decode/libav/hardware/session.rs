@@ -27,6 +27,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(3);
 /// Between two looks for a picture: the library has no way to wait for one.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
+/// A camera that sends nothing for so long does not need its session, and others may.
+const REST: Duration = Duration::from_secs(10);
 /// What may wait while the device is opened: 2 s of video. Beyond that it does not keep up.
 const MOST_WAITING: usize = 64;
 /// Buffers for coded pictures, up to 1.5 MB each at 1920x1080: the fewest that the library takes.
@@ -128,7 +130,12 @@ fn work(
     // The library asks drivers for buffers of this size, and cuts off what is longer.
     let most_bytes = size.0 * size.1 * 3 / 4;
     let mut given = 0;
-    for (number, data) in (0..).zip(packets) {
+    for number in 0.. {
+        let data = match packets.recv_timeout(REST) {
+            Ok(data) => data,
+            Err(RecvTimeoutError::Timeout) => return Err(Failure::Idle),
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         if data.len() > most_bytes {
             return Err(Failure::Refused(format!("a picture of {} bytes", data.len())));
         }

@@ -10,6 +10,8 @@ use crate::model::Codec;
 /// them taken asks again when another camera may have done with it.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// A few key frames' time.
+const LONGEST_TRIAL: Duration = Duration::from_mins(1);
 /// More kinds than a house has; a camera that makes up new ones without end is decoded in software.
 const MOST_KINDS: usize = 32;
 
@@ -50,18 +52,19 @@ pub(super) struct Standings {
     kinds: Vec<(Kind, Standing)>,
     /// The driver did not answer once. What is stuck in it stays there; nothing more is to follow.
     is_dead: bool,
-    /// Times are taken of one stream at a time.
-    is_trying: bool,
+    /// Times are taken of one stream at a time; since when.
+    trying: Option<Instant>,
 }
 
 impl Standings {
     pub(super) const fn new() -> Self {
-        Self { kinds: Vec::new(), is_dead: false, is_trying: false }
+        Self { kinds: Vec::new(), is_dead: false, trying: None }
     }
 
     pub(super) fn may(&self, kind: &Kind, now: Instant) -> May {
         let standing = self.kinds.iter().find(|(known, _)| known == kind).map(|(_, standing)| standing);
-        let try_it = if self.is_trying { May::Nothing } else { May::Try };
+        let is_free = self.trying.is_none_or(|since| now.saturating_duration_since(since) >= LONGEST_TRIAL);
+        let try_it = if is_free { May::Try } else { May::Nothing };
         match standing {
             _ if self.is_dead => May::Nothing,
             Some(Standing::Good) => May::Use,
@@ -78,8 +81,8 @@ impl Standings {
         }
     }
 
-    pub(super) fn trying(&mut self, is_trying: bool) {
-        self.is_trying = is_trying;
+    pub(super) fn trying(&mut self, since: Option<Instant>) {
+        self.trying = since;
     }
 
     pub(super) fn measured(&mut self, kind: &Kind, is_faster: bool) {
@@ -95,6 +98,7 @@ impl Standings {
         let times = before.unwrap_or(0);
         match failure {
             Failure::Silent => self.is_dead = true,
+            Failure::Idle => {}
             Failure::Late | Failure::Differs => self.set(kind, Standing::Bad),
             Failure::Open(_) | Failure::Behind | Failure::Refused(_) => {
                 let pause = FIRST_PAUSE.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE);
@@ -127,8 +131,13 @@ mod tests {
         standings.measured(&kind(1), true);
         standings.measured(&kind(2), false);
         assert_eq!([1, 2, 3].map(|set| standings.may(&kind(set), now)), [May::Use, May::Nothing, May::Try]);
-        standings.trying(true);
+        standings.trying(Some(now));
         assert_eq!([1, 3].map(|set| standings.may(&kind(set), now)), [May::Use, May::Nothing]);
+        assert_eq!(
+            standings.may(&kind(3), now + LONGEST_TRIAL),
+            May::Try,
+            "that camera sends nothing any more"
+        );
     }
 
     #[test]
