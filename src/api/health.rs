@@ -43,7 +43,7 @@ pub(super) struct Health {
 /// Something a person should look at.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// `camera`, `worker`, `store`.
+    /// `camera`, `main_stream` (of a camera that watches on), `worker`, `store`.
     kind: &'static str,
     /// Which one.
     id: String,
@@ -117,6 +117,10 @@ pub(super) async fn look(state: &ApiState, identity: &Identity) -> Health {
         if let CameraState::Offline { reason, detail, .. } = status.watched.state {
             let detail = format!("{}: {detail}", reason.as_str());
             problems.push(Problem { kind: "camera", id: status.camera.slug.to_string(), detail });
+        }
+        if let Some(CameraState::Offline { reason, detail, .. }) = status.main.map(|main| main.state) {
+            let detail = format!("{}: {detail}; pictures are those of source", reason.as_str());
+            problems.push(Problem { kind: "main_stream", id: status.camera.slug.to_string(), detail });
         }
     }
     let hung = state.0.telemetry.stuck(HUNG);

@@ -41,19 +41,34 @@ impl Nal {
 
 /// Whether decoding can start at this access unit. An access unit has one picture, so its first slice tells.
 pub(super) fn is_key(codec: Codec, data: &[u8]) -> bool {
-    if matches!(codec, Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. }) {
-        return true;
-    }
-    let mut rest = data;
-    while let Some(at) = rest.windows(3).position(|bytes| bytes == [0, 0, 1]) {
-        rest = &rest[at + 3..];
-        match rest.first().map(|header| Nal::of(codec, *header)) {
-            Some(Nal::KeyPicture) => return true,
-            Some(Nal::Picture) | None => return false,
-            Some(Nal::SequenceParameters | Nal::Other) => {}
+    match codec {
+        Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => true,
+        Codec::H264 | Codec::H265 => {
+            let mut pictures =
+                kinds(codec, data).filter(|kind| matches!(kind, Nal::KeyPicture | Nal::Picture));
+            pictures.next() == Some(Nal::KeyPicture)
         }
     }
-    false
+}
+
+/// Puts the stream's parameter sets before a key frame that came without.
+pub(super) fn complete(codec: Codec, data: &mut Vec<u8>, parameter_sets: &[u8]) {
+    let has_them = kinds(codec, data)
+        .take_while(|kind| matches!(kind, Nal::SequenceParameters | Nal::Other))
+        .any(|kind| kind == Nal::SequenceParameters);
+    if !has_them {
+        data.splice(0..0, parameter_sets.iter().copied());
+    }
+}
+
+/// Of the units of an access unit.
+fn kinds(codec: Codec, data: &[u8]) -> impl Iterator<Item = Nal> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        let at = rest.windows(3).position(|bytes| bytes == [0, 0, 1])?;
+        rest = &rest[at + 3..];
+        rest.first().map(|header| Nal::of(codec, *header))
+    })
 }
 
 /// What a file says once about all its samples.
@@ -154,6 +169,21 @@ mod tests {
     fn hvcc() -> Vec<u8> {
         let head = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 93, 0xf0, 0, 0xfc, 0xfd, 0xf8, 0xf8, 0, 0, 0x0f, 2];
         [&head[..], &[0x21, 0, 1, 0, 3, 0x42, 1, 7, 0x22, 0, 1, 0, 2, 0x44, 1]].concat()
+    }
+
+    #[test]
+    fn a_key_frame_gets_the_parameter_sets_that_it_lacks() {
+        let (set, picture) = ([0, 0, 1, 33 << 1, 1, 7], [0, 0, 0, 1, 21 << 1, 1, 9]);
+        for (came, is) in [
+            (picture.to_vec(), [&set[..], &picture].concat()),
+            ([&set[..], &picture].concat(), [&set[..], &picture].concat()),
+            ([&picture[..], &set].concat(), [&set[..], &picture, &set].concat()),
+        ] {
+            let mut data = came;
+            assert!(is_key(Codec::H265, &data));
+            complete(Codec::H265, &mut data, &set);
+            assert_eq!(data, is);
+        }
     }
 
     #[test]

@@ -190,7 +190,8 @@ impl Capture {
         let (board, detail) = (&self.telemetry.cameras, failure.detail.clone());
         match self.stream {
             Stream::Watched => board.offline(camera, failure.reason, detail),
-            Stream::Main => board.main_offline(camera, failure.reason, detail),
+            // What is news for the log is told above.
+            Stream::Main => drop(board.main_offline(camera, failure.reason, detail)),
         }
     }
 

@@ -65,7 +65,8 @@ impl Retry {
             | Offline::Decode
             | Offline::Stalled
             | Offline::Protocol
-            | Offline::File => next.min(self.patience.longest_pause),
+            | Offline::File
+            | Offline::OtherView => next.min(self.patience.longest_pause),
         }
     }
 }

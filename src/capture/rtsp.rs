@@ -16,7 +16,7 @@ use retina::client::{
     SessionGroup, SessionIdPolicy, SessionOptions, SetupOptions, TeardownPolicy, Transport,
     UnassignedChannelDataPolicy, UnknownRtcpSsrcPolicy,
 };
-use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
+use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParameters};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -122,11 +122,19 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         };
         news |= frame.has_new_parameters();
         if std::mem::take(&mut news)
-            && let Some(size) = size(&stream, frame.stream_id())
+            && let Some(size) = parameters(&stream, frame.stream_id()).and_then(size)
         {
             arrivals.size(size);
         }
-        let packet = packet(&capture.camera, codec, &mut clock, frame);
+        let id = frame.stream_id();
+        let mut packet = packet(&capture.camera, codec, &mut clock, frame);
+        // The library adds them itself, but not where pictures that are shown earlier may follow (H.265's "clean random access").
+        if packet.key
+            && codec == Codec::H265
+            && let Some(video) = parameters(&stream, id)
+        {
+            annexb::complete(codec, &mut packet.data, video.extra_data());
+        }
         arrivals.picture(packet.captured.at);
         if out.offer(packet) == Err(Closed) {
             return Ok(End::Unwanted);
@@ -134,9 +142,16 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
     }
 }
 
-/// How large the pictures are, px, as far as the stream has said it.
-fn size(stream: &Demuxed, id: usize) -> Option<(usize, usize)> {
-    let Some(ParametersRef::Video(video)) = stream.streams().get(id)?.parameters() else { return None };
+/// What the stream has said of itself.
+fn parameters(stream: &Demuxed, id: usize) -> Option<&VideoParameters> {
+    match stream.streams().get(id)?.parameters()? {
+        ParametersRef::Video(video) => Some(video),
+        ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
+    }
+}
+
+/// How large the pictures are, px.
+fn size(video: &VideoParameters) -> Option<(usize, usize)> {
     let (width, height) = video.pixel_dimensions();
     Some((usize::try_from(width).ok()?, usize::try_from(height).ok()?))
 }

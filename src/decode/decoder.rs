@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusty_h264_common::nal::split_annex_b;
+
 use super::h264::H264;
 use super::h265::H265;
 #[cfg(feature = "libav")]
@@ -36,6 +38,44 @@ impl DecodeError {
     } else {
         "H.264, progressive, 8 bit, Main or Baseline profile, or run a porchlight that was built with the feature `libav`"
     };
+}
+
+/// What would decode the stream of a key frame, judged by what it says of itself, without decoding the picture. Fails if that asks
+/// for something that cannot be decoded.
+pub(super) fn foresee(key_frame: &Packet) -> Result<&'static str, DecodeError> {
+    /// More than the header of a slice has.
+    const HEADER: usize = 512;
+    let mut engine = Engine::new(key_frame.codec);
+    let kept = |unit: &[u8]| match (&engine, unit.first()) {
+        (Engine::H264(_), Some(header)) if matches!(header & 31, 7 | 8) => unit.len(),
+        (Engine::H265(_), Some(header)) => match header >> 1 & 63 {
+            32..=34 => unit.len(),
+            // Its parameter sets are judged when a picture begins.
+            0..=31 => unit.len().min(HEADER),
+            _ => 0,
+        },
+        // It decodes all but everything.
+        #[cfg(feature = "libav")]
+        (Engine::Libav(..), _) => 0,
+        (Engine::H264(_) | Engine::H265(_) | Engine::Still(_), _) => 0,
+    };
+    let mut data = Vec::new();
+    for unit in split_annex_b(&key_frame.data) {
+        if let said @ [_, ..] = &unit[..kept(unit)] {
+            data.extend_from_slice(&[0, 0, 0, 1]);
+            data.extend_from_slice(said);
+        }
+    }
+    if !data.is_empty() {
+        let Packet { camera, captured, pts, codec, key, gap, .. } = key_frame;
+        let (camera, captured, pts) = (Arc::clone(camera), *captured, *pts);
+        let said = Packet { camera, captured, pts, codec: *codec, key: *key, gap: *gap, data };
+        // That most of it is missing is no surprise.
+        if let Err(error @ DecodeError::Unsupported(_)) = engine.decode(&said) {
+            return Err(error);
+        }
+    }
+    Ok(engine.name())
 }
 
 /// What became of a packet.

@@ -7,7 +7,8 @@
 //! When a picture was taken is judged alike in both streams (by those that take the least time to arrive), so what is left
 //! between them is the difference of the camera's two encoders: some ten milliseconds, more with B frames. Pictures farther apart
 //! than [`MOST_APART`] are not taken for the same instant, and pictures that look different not for the same view: the section that
-//! a camera cuts for 4:3, or a wrong address, would put boxes where nothing is.
+//! a camera cuts for 4:3, or a wrong address, would put boxes where nothing is. A stream of no use is said to be offline, and costs
+//! next to nothing from then on ([`Worth`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,10 +17,12 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc::Receiver;
 
+use super::decoder::foresee;
 use super::ring::{Place, Ring, apart};
 use super::same_view::show_the_same;
-use super::{Decoder, PrivacyMask};
-use crate::model::{Camera, CameraSlug, Frame, Packet, Polygon, Stream};
+use super::worth::Worth;
+use super::{DecodeError, Decoder, PrivacyMask};
+use crate::model::{Camera, CameraSlug, Frame, Offline, Packet, Polygon, Stream};
 use crate::telemetry::{CameraLabel, Stage, Telemetry, Worker};
 
 /// At five pictures a second the nearest is at most 100 ms away; the encoders may differ by as much.
@@ -53,10 +56,12 @@ pub fn main_stream(
         width: None,
         used: Instant::now(),
         missing: None,
+        worth: Worth::default(),
         mask: PrivacyMask::new(privacy),
         camera: Arc::clone(camera),
         decoded: telemetry.metrics.decode_frames.get_or_create(&label).clone(),
         errors: telemetry.metrics.decode_errors.get_or_create(&label).clone(),
+        telemetry: Arc::clone(telemetry),
         worker: telemetry.worker(Stage::Decode, format!("main-{}", camera.slug)),
     };
     (MainFeed { shared, camera: camera.slug.clone(), telemetry: Arc::clone(telemetry) }, pictures)
@@ -94,30 +99,78 @@ pub struct MainFeed {
 }
 
 impl MainFeed {
-    /// Keeps what arrives until nothing does any more. The stream counts as online from a key frame on: more is not known of it
-    /// without decoding.
+    /// Keeps what arrives until nothing does any more.
     pub async fn run(self, mut packets: Receiver<Packet>) {
+        let mut judged = None;
         while let Some(packet) = packets.recv().await {
-            if packet.key {
-                self.telemetry.cameras.main_online(&self.camera);
+            let session = self.telemetry.cameras.main_sessions(&self.camera);
+            if packet.key && judged != Some(session) {
+                judged = Some(session);
+                self.judge(&packet);
             }
             self.shared.lock().push(packet);
             self.shared.arrived.notify_all();
         }
     }
+
+    /// The stream counts as online from the first key frame of a session on, if what it says of itself can be decoded, until a
+    /// picture shows the contrary.
+    fn judge(&self, key_frame: &Packet) {
+        let (board, camera) = (&self.telemetry.cameras, &self.camera);
+        match foresee(key_frame) {
+            Ok(decoder) => {
+                board.decoder(camera, Stream::Main, decoder);
+                board.main_online(camera);
+            }
+            Err(error) => Useless::Undecodable(Some(error)).tell(camera, &self.telemetry),
+        }
+    }
 }
 
 /// Why there is no picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Missing {
-    #[error("the main stream has no picture of that time")]
+    /// The stream has none of that time. If it is offline, capture has said so.
     Absent,
-    #[error("the pictures of the main stream cannot be decoded")]
-    Undecodable,
-    #[error(
-        "the main stream shows something else; it must be the same camera's, with the same section of the view"
-    )]
+    Useless(Useless),
+}
+
+/// What is wrong with the pictures of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Useless {
+    Undecodable(Option<DecodeError>),
     OtherView,
+}
+
+impl Useless {
+    /// Puts it on the board, and into the log if that is news.
+    fn tell(&self, camera: &CameraSlug, telemetry: &Telemetry) {
+        let (reason, detail) = self.described(camera);
+        let word = reason.as_str();
+        if telemetry.cameras.main_offline(camera, reason, detail.clone()) {
+            tracing::warn!(%camera, reason = word, detail, "main stream of no use; pictures are those of the small one");
+        }
+    }
+
+    fn described(&self, camera: &CameraSlug) -> (Offline, String) {
+        let supported = DecodeError::SUPPORTED;
+        match self {
+            Self::Undecodable(Some(error @ DecodeError::Unsupported(_))) => {
+                let to_do =
+                    format!("leave out main of [[camera]] {camera}, or set that stream to {supported}");
+                (Offline::Codec, format!("{error}; {to_do}"))
+            }
+            Self::Undecodable(error) => {
+                let error = error.as_ref().map_or_else(String::new, |error| format!(" ({error})"));
+                let to_do = "try transport = \"tcp\", or restart the camera";
+                (Offline::Decode, format!("no picture of it can be decoded{error}; {to_do}"))
+            }
+            Self::OtherView => {
+                let to_do = "set both streams of the camera to the same shape and section of the view";
+                (Offline::OtherView, format!("it shows something else than source; {to_do}"))
+            }
+        }
+    }
 }
 
 /// The end of whoever needs pictures.
@@ -132,32 +185,47 @@ pub struct MainPictures {
     used: Instant,
     /// What was wrong the last time.
     missing: Option<Missing>,
+    worth: Worth,
     mask: PrivacyMask,
     camera: Arc<Camera>,
     decoded: Counter,
     errors: Counter,
+    telemetry: Arc<Telemetry>,
     worker: Worker,
 }
 
 impl MainPictures {
-    /// The picture that shows what `small` does, masked. `None` if there is none; why is said when it changes.
+    /// The picture that shows what `small` does, masked. `None` if there is none; why is said when that has lasted.
     pub fn like(&mut self, small: &Frame) -> Option<Arc<Frame>> {
         self.used = Instant::now();
-        let found = self.at(small.captured.at);
-        let found = found
-            .and_then(|frame| if show_the_same(&frame, small) { Ok(frame) } else { Err(Missing::OtherView) });
-        let missing = found.as_ref().err().copied();
-        if missing != self.missing {
-            let camera = &self.camera.slug;
-            match missing {
-                // That the stream is offline has been said.
-                Some(why @ Missing::Absent) => tracing::debug!(%camera, %why, "picture of the small stream"),
-                Some(why) => tracing::warn!(%camera, %why, "pictures are those of the small stream"),
-                None => tracing::debug!(%camera, "pictures are those of the main stream"),
-            }
-            self.missing = missing;
+        let (at, session) = (small.captured.at, self.telemetry.cameras.main_sessions(&self.camera.slug));
+        if !self.worth.is_tried(session, at) {
+            return None;
+        }
+        let found = self.at(at).and_then(|frame| match show_the_same(&frame, small) {
+            true => Ok(frame),
+            false => Err(Missing::Useless(Useless::OtherView)),
+        });
+        self.missing = found.as_ref().err().cloned();
+        // What is said of a session that has ended meanwhile would stand in the next one's place.
+        if self.telemetry.cameras.main_sessions(&self.camera.slug) != session {
+            return found.ok();
+        }
+        match &found {
+            Ok(_) if self.worth.was_of_use() => self.telemetry.cameras.main_online(&self.camera.slug),
+            Err(Missing::Useless(useless)) => self.of_no_use(useless, at),
+            Ok(_) | Err(Missing::Absent) => {}
         }
         found.ok()
+    }
+
+    fn of_no_use(&mut self, useless: &Useless, at: Instant) {
+        // What asks for too much from its first picture on will do so later.
+        let for_sure = self.width.is_none()
+            && matches!(useless, Useless::Undecodable(Some(DecodeError::Unsupported(_))));
+        if self.worth.failed(for_sure, at) {
+            useless.tell(&self.camera.slug, &self.telemetry);
+        }
     }
 
     /// How wide the picture of this time will be, px, if there is one; many, as long as none was decoded.
@@ -166,7 +234,7 @@ impl MainPictures {
         let covered =
             || self.shared.lock().newest().is_some_and(|newest| newest >= at || apart(newest, at) < GONE);
         match self.missing {
-            Some(Missing::OtherView | Missing::Undecodable) => None,
+            Some(Missing::Useless(_)) => None,
             Some(Missing::Absent) | None => covered().then_some(self.width.unwrap_or(usize::MAX)),
         }
     }
@@ -195,16 +263,17 @@ impl MainPictures {
                 ring.between(stands.unwrap_or(place.key), place.number + REORDERED).collect();
             (place, packets)
         };
-        self.decode(packets, place);
+        let error = self.decode(packets, place);
         let nearest = self.frames.iter().min_by_key(|frame| apart(frame.captured.at, at));
         nearest
             .filter(|frame| apart(frame.captured.at, at) <= MOST_APART)
             .map(Arc::clone)
-            .ok_or(Missing::Undecodable)
+            .ok_or(Missing::Useless(Useless::Undecodable(error)))
     }
 
-    /// Decodes until the picture has come out.
-    fn decode(&mut self, packets: Vec<(u64, Arc<Packet>)>, place: Place) {
+    /// Decodes until the picture has come out, or cannot any more.
+    fn decode(&mut self, packets: Vec<(u64, Arc<Packet>)>, place: Place) -> Option<DecodeError> {
+        let mut failure = None;
         for (number, packet) in packets {
             let result = {
                 let _busy = self.worker.busy();
@@ -216,21 +285,28 @@ impl MainPictures {
                 Err(error) => {
                     self.errors.inc();
                     tracing::debug!(camera = %self.camera.slug, %error, "picture of the main stream not decoded");
+                    // Nothing more before the next key frame, which is too late.
+                    failure = Some(error);
+                    break;
                 }
             }
             if self.frames.back().is_some_and(|frame| frame.captured.at >= place.at) {
-                return;
+                return None;
             }
         }
         // It is among those that wait for pictures that have not arrived.
         self.decoder.flush().into_iter().for_each(|frame| self.keep(frame));
         self.next = None;
+        failure
     }
 
     fn keep(&mut self, mut frame: Frame) {
         self.decoded.inc();
         self.mask.paint(&mut frame);
-        self.width = Some(frame.width());
+        if self.width.replace(frame.width()) != Some(frame.width()) {
+            let size = (frame.width(), frame.height());
+            self.telemetry.cameras.size(&self.camera.slug, Stream::Main, size);
+        }
         self.frames.push_back(Arc::new(frame));
         if self.frames.len() > KEPT {
             self.frames.pop_front();

@@ -23,6 +23,7 @@ mod sizes;
 mod sps;
 mod still;
 mod video;
+mod worth;
 
 pub use decoder::{DecodeError, Decoded, Decoder};
 pub use main_stream::{MainFeed, MainPictures, main_stream};

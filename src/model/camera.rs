@@ -99,6 +99,8 @@ pub enum Offline {
     Protocol,
     /// The file cannot be read.
     File,
+    /// A main stream whose pictures show something else than the camera's.
+    OtherView,
 }
 
 impl Offline {
@@ -115,6 +117,7 @@ impl Offline {
             Self::Stalled => "stalled",
             Self::Protocol => "protocol",
             Self::File => "file",
+            Self::OtherView => "other_view",
         }
     }
 }

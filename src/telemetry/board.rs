@@ -52,17 +52,18 @@ impl StreamStatus {
         (self.state, self.since) = (state, since);
     }
 
-    /// Counts the attempts since it last delivered.
-    fn offline(&mut self, reason: Offline, detail: String) {
+    /// Counts the attempts since it last delivered. Whether the reason is news.
+    fn offline(&mut self, reason: Offline, detail: String) -> bool {
         self.fps = None;
-        let attempts = match &self.state {
-            CameraState::Offline { attempts, .. } => attempts + 1,
+        let (before, attempts) = match &self.state {
+            CameraState::Offline { reason, attempts, .. } => (Some(*reason), attempts + 1),
             CameraState::Starting | CameraState::Online | CameraState::Ended => {
                 self.since = UtcMillis::now();
-                1
+                (None, 1)
             }
         };
         self.state = CameraState::Offline { reason, detail, attempts };
+        before != Some(reason)
     }
 }
 
@@ -118,6 +119,13 @@ impl CameraBoard {
         self.change(camera, stream, |status| status.sessions += 1);
     }
 
+    /// How many sessions of its main stream were opened so far.
+    #[must_use]
+    pub fn main_sessions(&self, camera: &CameraSlug) -> u64 {
+        let all = self.lock();
+        all.get(camera).and_then(|status| status.main.as_ref()).map_or(0, |main| main.sessions)
+    }
+
     /// How many pictures a second arrive.
     pub fn fps(&self, camera: &CameraSlug, stream: Stream, fps: f64) {
         self.change(camera, stream, |status| status.fps = Some(fps));
@@ -140,7 +148,7 @@ impl CameraBoard {
         }
     }
 
-    /// The main stream delivers pictures.
+    /// The main stream delivers pictures, as far as is known without decoding them.
     pub fn main_online(&self, camera: &CameraSlug) {
         self.change(camera, Stream::Main, |main| {
             if main.state != CameraState::Online {
@@ -150,9 +158,9 @@ impl CameraBoard {
         });
     }
 
-    /// The main stream delivers nothing; the camera's own state is another matter.
-    pub fn main_offline(&self, camera: &CameraSlug, reason: Offline, detail: String) {
-        self.change(camera, Stream::Main, |main| main.offline(reason, detail));
+    /// The main stream delivers nothing of use; the camera's own state is another matter. Whether the reason is news.
+    pub fn main_offline(&self, camera: &CameraSlug, reason: Offline, detail: String) -> bool {
+        self.change(camera, Stream::Main, |main| main.offline(reason, detail)).unwrap_or(false)
     }
 
     /// What is wrong with what the camera shows, if anything is.
@@ -187,14 +195,17 @@ impl CameraBoard {
         self.lock().get(camera).cloned()
     }
 
-    fn change(&self, camera: &CameraSlug, stream: Stream, change: impl FnOnce(&mut StreamStatus)) {
+    fn change<R>(
+        &self,
+        camera: &CameraSlug,
+        stream: Stream,
+        change: impl FnOnce(&mut StreamStatus) -> R,
+    ) -> Option<R> {
         let mut all = self.lock();
-        let status = all.get_mut(camera).and_then(|status| match stream {
-            Stream::Watched => Some(&mut status.watched),
-            Stream::Main => status.main.as_mut(),
-        });
-        if let Some(status) = status {
-            change(status);
+        let status = all.get_mut(camera)?;
+        match stream {
+            Stream::Watched => Some(change(&mut status.watched)),
+            Stream::Main => status.main.as_mut().map(change),
         }
     }
 

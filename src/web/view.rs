@@ -84,6 +84,15 @@ pub struct CameraCard {
     reason: Option<&'static str>,
     detail: Option<String>,
     attempts: Option<u32>,
+    main: Option<MainTrouble>,
+}
+
+/// A main stream of no use.
+#[derive(Debug, Serialize)]
+struct MainTrouble {
+    reason: &'static str,
+    detail: String,
+    since: Moment,
 }
 
 impl CameraCard {
@@ -115,6 +124,14 @@ impl CameraCard {
             reason: failure.as_ref().map(|(reason, _, _)| *reason),
             attempts: failure.as_ref().map(|(_, _, attempts)| *attempts),
             detail: failure.map(|(_, detail, _)| detail),
+            main: status.main.as_ref().and_then(|main| match &main.state {
+                CameraState::Offline { reason, detail, .. } => Some(MainTrouble {
+                    reason: reason.as_str(),
+                    detail: detail.clone(),
+                    since: Moment::new(main.since, now),
+                }),
+                CameraState::Starting | CameraState::Online | CameraState::Ended => None,
+            }),
         }
     }
 }

@@ -42,6 +42,35 @@ async fn health_is_degraded_while_a_camera_is_offline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn health_is_degraded_while_a_main_stream_is_of_no_use_and_the_camera_is_not_offline() {
+    let served = serve(CAMERAS).await;
+    let (board, door) = (&served.telemetry.cameras, slug("front_door"));
+    board.frame(&door, Captured { utc: NOON, ..Captured::now() }, (1280, 720));
+    board.expect_main(&door);
+    assert_eq!(served.get("/api/v1/health").await.json()["status"], "ok", "nothing is known of it yet");
+    board.main_offline(&door, Offline::OtherView, "it shows something else".to_owned());
+    let health = served.get("/api/v1/health").await;
+    assert_eq!(health.status, StatusCode::OK);
+    let ill = health.json();
+    assert_eq!((&ill["status"], &ill["cameras"]["online"]), (&json!("degraded"), &json!(1)));
+    let detail = "other_view: it shows something else; pictures are those of source";
+    assert_eq!(ill["problems"], json!([{"kind": "main_stream", "id": "front_door", "detail": detail}]));
+    let camera = served.get("/api/v1/cameras/front_door").await.json();
+    assert_eq!((&camera["state"], &camera["main"]["reason"]), (&json!("online"), &json!("other_view")));
+    let page = served.get("/").await.text();
+    for part in [
+        "1 problem<",
+        "<span class=\"word\">online</span>",
+        "main stream, <strong>other_view</strong>: it shows",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    board.main_online(&door);
+    assert_eq!(served.get("/api/v1/health").await.json()["status"], "ok");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cameras_are_shown_with_their_state_by_slug_and_by_uuid() {
     let served = serve(CAMERAS).await;
     let taken = Captured { utc: NOON, ..Captured::now() };

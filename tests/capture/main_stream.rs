@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use porchlight::capture::{Capture, channel};
 use porchlight::decode;
-use porchlight::model::{Frame, Polygon};
+use porchlight::model::{CameraState, Frame, Offline, Polygon};
 use porchlight::telemetry::Telemetry;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,16 @@ fn mounts() -> &'static [String] {
                 ffmpeg(&arguments, &footage(clip), &path);
                 mounts.push(format!("/{name}_{which}={},start=live", path.display()));
             }
+        }
+        // H.265 whose key frames are no new beginnings ("clean random access"), as a decoder without extensions takes it and not.
+        for (name, format) in [("open", "yuv420p"), ("odd", "yuv422p")] {
+            let path = folder.path().join(format!("{name}_main.mkv"));
+            let arguments = format!(
+                "-i {{in}} -t 20 -vf fps=10,scale=1280:544 -an -c:v libx265 -preset ultrafast \
+                 -x265-params log-level=none:bframes=0:keyint=20 -pix_fmt {format} {{out}}"
+            );
+            ffmpeg(&arguments, &footage("bikes.mp4"), &path);
+            mounts.push(format!("/{name}_main={},start=live", path.display()));
         }
         (folder, mounts)
     });
@@ -111,6 +121,26 @@ impl Both {
         }
     }
 
+    fn main_state(&self) -> CameraState {
+        let status = self.telemetry.cameras.all().remove(0);
+        status.main.expect("it has one").state
+    }
+
+    /// Why the main stream is offline, and what is said of it.
+    fn wait_for_offline(&self, wanted: Offline) -> String {
+        let began = Instant::now();
+        loop {
+            let state = self.main_state();
+            if let CameraState::Offline { reason, detail, .. } = &state
+                && *reason == wanted
+            {
+                return detail.clone();
+            }
+            assert!(began.elapsed() < PATIENCE, "{state:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn decoded(&self) -> u64 {
         counter(&self.telemetry.render_metrics(), "decode_frames", "cam/main")
     }
@@ -154,10 +184,69 @@ fn the_main_streams_picture_is_of_the_same_instant() {
 fn another_view_is_not_taken_for_the_cameras() {
     let sim = sim();
     let mut both = Both::start(&sim, "/bikes_small", "/street_main", Vec::new());
-    let frames = both.frames(25);
-    assert!(frames[15..].iter().all(|frame| both.main.like(frame).is_none()));
-    assert_eq!(both.main.width(frames[24].captured.at), None);
-    assert!(both.decoded() > 0);
+    let frames = both.frames(35);
+    assert!(both.main.like(&frames[24]).is_none() && both.main.like(&frames[25]).is_none());
+    assert_eq!(both.main.width(frames[25].captured.at), None);
+    assert_eq!(both.main_state(), CameraState::Online, "two pictures may have been taken at a bad moment");
+    assert!(both.main.like(&frames[26]).is_none());
+    let told = both.wait_for_offline(Offline::OtherView);
+    assert!(told.contains("shows something else than source") && told.contains("the same shape"), "{told}");
+
+    // From then on it costs nothing ...
+    let decoded = both.decoded();
+    assert!(decoded > 0);
+    assert!(frames[27..].iter().all(|frame| both.main.like(frame).is_none()));
+    assert_eq!(both.decoded(), decoded);
+    assert_eq!(both.telemetry.cameras.all()[0].watched.state, CameraState::Online);
+    // ... until the camera may have been set otherwise.
+    let shown = frames.len();
+    sim.ctl("kick /street_main");
+    let began = Instant::now();
+    while both.main_state() != CameraState::Online {
+        assert!(began.elapsed() < PATIENCE, "{:?}", both.main_state());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let frames = both.frames(shown + 40);
+    assert!(frames[shown + 30..].iter().all(|frame| both.main.like(frame).is_none()));
+    assert!(both.decoded() > decoded, "it is tried at once");
+    both.wait_for_offline(Offline::OtherView);
+}
+
+#[test]
+fn what_decodes_the_main_stream_and_its_size_are_known_before_it_is_decoded() {
+    let sim = sim();
+    let both = Both::start(&sim, "/bikes_small", "/bikes_main", Vec::new());
+    both.frames(25);
+    let main = both.telemetry.cameras.all().remove(0).main.expect("it has one");
+    assert_eq!((main.state, main.size, both.decoded()), (CameraState::Online, Some((1920, 816)), 0));
+    assert_eq!(main.decoder, Some(if cfg!(feature = "libav") { "libavcodec" } else { "rusty_h264" }));
+}
+
+#[test]
+fn every_group_of_h265_can_be_decoded_by_itself() {
+    let sim = sim();
+    let mut both = Both::start(&sim, "/bikes_small", "/open_main", Vec::new());
+    let frames = both.frames(95);
+    let seen = frames[45..90].iter().step_by(15).filter(|frame| both.main.like(frame).is_some());
+    assert_eq!(seen.count(), 3);
+}
+
+#[cfg(not(feature = "libav"))]
+#[test]
+fn a_main_stream_that_cannot_be_decoded_is_named_before_it_is_needed() {
+    let sim = sim();
+    let mut both = Both::start(&sim, "/bikes_small", "/odd_main", Vec::new());
+    let told = both.wait_for_offline(Offline::Codec);
+    assert!(
+        told.contains("cannot be decoded; leave out main of [[camera]] cam, or set that stream to H.264"),
+        "{told}"
+    );
+    let frames = both.frames(35);
+    assert!(frames[20..].iter().all(|frame| both.main.like(frame).is_none()));
+    let metrics = both.telemetry.render_metrics();
+    assert_eq!(counter(&metrics, "decode_errors", "cam/main"), 1, "it is tried once");
+    assert!(matches!(both.main_state(), CameraState::Offline { reason: Offline::Codec, .. }));
+    assert_eq!(both.telemetry.cameras.all()[0].watched.state, CameraState::Online);
 }
 
 #[test]
@@ -243,6 +332,16 @@ fn events_have_pictures_of_the_main_stream_as_long_as_there_is_one() {
         (&camera["state"], &camera["main"]["state"]),
         (&"online".into(), &"offline".into()),
         "{camera}"
+    );
+    let health = json(&program, "/api/v1/health");
+    assert_eq!(
+        (&health["status"], &health["cameras"]["online"]),
+        (&"degraded".into(), &2.into()),
+        "{health}"
+    );
+    assert_eq!(
+        (&health["problems"][0]["kind"], &health["problems"][0]["id"]),
+        (&"main_stream".into(), &"street".into())
     );
     // Those that began before may still get a picture from what is in memory.
     let newest = Instant::now();
