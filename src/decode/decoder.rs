@@ -45,7 +45,7 @@ impl DecodeError {
 pub(super) fn foresee(key_frame: &Packet) -> Result<&'static str, DecodeError> {
     /// More than the header of a slice has.
     const HEADER: usize = 512;
-    let mut engine = Engine::new(key_frame.codec);
+    let mut engine = Engine::new(key_frame.codec, Hardware::Off);
     let kept = |unit: &[u8]| match (&engine, unit.first()) {
         (Engine::H264(_), Some(header)) if matches!(header & 31, 7 | 8) => unit.len(),
         (Engine::H265(_), Some(header)) => match header >> 1 & 63 {
