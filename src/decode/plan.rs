@@ -135,7 +135,7 @@ mod tests {
             let camera = Camera::for_tests("door", "Door");
             let pts = Duration::from_millis(100 * number);
             let packet = Packet {
-                camera: camera,
+                camera,
                 captured: self.start.after(pts),
                 pts,
                 codec: Codec::H264,

@@ -102,8 +102,11 @@ mod tests {
 
     impl Stream {
         fn new(most_bytes: usize) -> Self {
-            let camera = Camera::for_tests("door", "Door");
-            Self { start: Captured::now(), camera: camera, ring: Ring::new(most_bytes) }
+            Self {
+                start: Captured::now(),
+                camera: Camera::for_tests("door", "Door"),
+                ring: Ring::new(most_bytes),
+            }
         }
 
         fn at(&self, ms: u64) -> Instant {

@@ -199,7 +199,7 @@ mod tests {
         let rect = Rect::new(0.1 * after_s as f32, 0.2, 0.5, 0.9);
         let camera = Camera::for_tests("front_door", "Front Door");
         TrackUpdate {
-            camera: camera,
+            camera,
             change,
             track: TrackSnapshot {
                 id: "01992f6e-5c11-7000-8000-000000000000".parse().expect("an id"),
