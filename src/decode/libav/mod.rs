@@ -247,6 +247,20 @@ impl Libav {
     }
 }
 
+/// For the fuzz targets: what is read of access units before the library gets them.
+#[cfg(fuzzing)]
+pub(in crate::decode) fn read_headers<'d>(codec: Codec, units: impl Iterator<Item = &'d [u8]>) {
+    let (mut h264, mut h265) = (H264::default(), H265::default());
+    for unit in units {
+        let prepared = match codec {
+            Codec::H265 => h265.prepare(unit),
+            Codec::H264 | Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => h264.prepare(unit),
+        };
+        let Ok(Some(Prepared { data, .. })) = prepared else { continue };
+        assert!(data.starts_with(&[0, 0]), "a unit begins with a start code");
+    }
+}
+
 fn failed(error: LibraryError) -> DecodeError {
     if error == LibraryError::PatchWelcome {
         DecodeError::Unsupported("something that libavcodec has not".to_owned())
