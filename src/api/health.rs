@@ -53,7 +53,7 @@ pub(super) struct Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}: {}", self.kind, self.id, self.detail)
+        write!(f, "{} {}: {}", self.kind.replace('_', " "), self.id, self.detail)
     }
 }
 

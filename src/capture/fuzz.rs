@@ -1,15 +1,47 @@
 //! What the fuzz targets (`tests/fuzz`) call: the parsers of this module, with what must hold whatever they are fed. Compiled for
 //! them alone. The parsers of libraries (RTSP, MP4, MKV) are not in it.
 
-use super::annexb::{SampleFormat, is_key};
-use super::http::parts::Parts;
-use crate::model::Codec;
+use std::time::Duration;
 
-/// Whether decoding can start there.
+use retina::client::Credentials;
+
+use super::annexb::{SampleFormat, complete, is_key};
+use super::clock::CaptureClock;
+use super::http::parts::Parts;
+use super::rtsp_error::redact;
+use crate::model::{Captured, Codec};
+
+/// Whether decoding can start there, and with what.
 pub fn access_unit(data: &[u8]) {
-    for codec in [Codec::H264, Codec::H265, Codec::Jpeg] {
-        // Either answer is right for some bytes.
-        let _ = is_key(codec, data);
+    for (codec, set) in [(Codec::H264, [0, 0, 1, 7]), (Codec::H265, [0, 0, 1, 33 << 1])] {
+        let mut completed = data.to_vec();
+        complete(codec, &mut completed, &set);
+        assert_eq!(is_key(codec, &completed), is_key(codec, data), "a parameter set is no picture");
+        let once = completed.clone();
+        complete(codec, &mut completed, &set);
+        assert_eq!(completed, once, "it has them");
+    }
+}
+
+/// Every eight bytes are a time stamp, in nanoseconds or, if they are odd, in seconds.
+pub fn time_stamps(data: &[u8]) {
+    let (mut clock, mut now) = (CaptureClock::default(), Captured::now());
+    for bytes in data.as_chunks::<8>().0 {
+        let number = u64::from_le_bytes(*bytes);
+        let odd = number % 2 == 1;
+        let pts = if odd { Duration::from_secs(number >> 1) } else { Duration::from_nanos(number) };
+        now = now.after(Duration::from_millis(40));
+        assert!(clock.captured(pts, now).at <= now.at, "no time lies in the future");
+    }
+}
+
+/// What a camera answers is put into words for people.
+pub fn words(data: &[u8]) {
+    let secret = "s3cr3t&word";
+    let credentials = Credentials { username: "viewer".to_owned(), password: secret.to_owned() };
+    let text = String::from_utf8_lossy(data);
+    for said in [text.clone().into_owned(), format!("{text}{secret}{text}")] {
+        assert!(!redact(&said, Some(&credentials)).contains(secret));
     }
 }
 

@@ -150,19 +150,12 @@ impl PacketSender {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
 
     use super::*;
-    use crate::model::{CameraSlug, Captured, Codec, SourceType};
+    use crate::model::{Captured, Codec};
 
     fn camera() -> Arc<Camera> {
-        Arc::new(Camera {
-            slug: CameraSlug::parse("front_door").expect("a slug"),
-            uuid: Uuid::nil(),
-            name: "Front Door".to_owned(),
-            source_type: SourceType::Rtsp,
-            customer: None,
-        })
+        Camera::for_tests("front_door", "Front Door")
     }
 
     fn packet(number: u8, key: bool) -> Packet {

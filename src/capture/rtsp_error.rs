@@ -3,6 +3,8 @@
 //! The library offers the status code of an answer, but no kinds of connection errors; those are told apart by the error number
 //! in its text. No text leaves here unredacted: servers may repeat what they were sent.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use retina::client::Credentials;
 
 use super::Failure;
@@ -71,27 +73,13 @@ fn first_line(text: &str) -> &str {
 pub(super) fn redact(text: &str, credentials: Option<&Credentials>) -> String {
     let Some(Credentials { username, password }) = credentials else { return text.to_owned() };
     let in_url: String = url::form_urlencoded::byte_serialize(password.as_bytes()).collect();
-    let in_header = base64(format!("{username}:{password}").as_bytes());
+    let in_header = BASE64.encode(format!("{username}:{password}"));
     let secrets = [in_header, in_url, password.clone()];
     let shown = |text: String, secret: &String| match secret.is_empty() {
         true => text,
         false => text.replace(secret.as_str(), "***"),
     };
     secrets.iter().fold(text.to_owned(), shown)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            let index = (bits >> (18 - 6 * i)) & 63;
-            text.push(if i <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::h264::H264;
 use super::h265::H265;
+use super::libav::read_headers;
 use super::still;
 use crate::model::Codec;
 
@@ -11,6 +12,20 @@ pub fn parameter_sets(data: &[u8]) {
     let sps = H264::default().begins(data);
     assert!(sps.crop_left % 2 == 0 && sps.crop_top % 2 == 0, "colour has half of the columns and rows");
     H265::default().begins(data);
+}
+
+/// Several access units, ff ff between them: what is read before libavcodec gets them.
+pub fn slice_headers(data: &[u8]) {
+    for codec in [Codec::H264, Codec::H265] {
+        let mut rest = Some(data);
+        let units = std::iter::from_fn(|| {
+            let now = rest?;
+            let end = now.windows(2).position(|bytes| bytes == [0xff, 0xff]);
+            rest = end.map(|end| &now[end + 2..]);
+            Some(&now[..end.unwrap_or(now.len())])
+        });
+        read_headers(codec, units);
+    }
 }
 
 /// The first two bytes are the size that an uncoded picture should have; all of it may be a JPEG.

@@ -83,19 +83,12 @@ fn spans(marked: &[bool]) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, SourceType};
+    use crate::model::{Camera, Captured};
 
     fn frame(width: usize, height: usize) -> Frame {
-        let camera = Arc::new(Camera {
-            slug: CameraSlug::parse("door").expect("a slug"),
-            uuid: uuid::Uuid::nil(),
-            name: "Door".to_owned(),
-            source_type: SourceType::File,
-            customer: None,
-        });
+        let camera = Camera::for_tests("door", "Door");
         let chroma = width.div_ceil(2) * height.div_ceil(2);
         let planes = [vec![200; width * height], vec![60; chroma], vec![60; chroma]];
         Frame::new(camera, 0, Captured::now(), (width, height), planes).expect("planes fit")

@@ -113,10 +113,9 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, Codec, SourceType};
+    use crate::model::{Camera, Captured, Codec};
 
     /// A camera with ten pictures a second and a key frame every `group` of them.
     struct Scene {
@@ -133,16 +132,10 @@ mod tests {
         }
 
         fn step(&mut self, number: u64) -> Step {
-            let camera = Camera {
-                slug: CameraSlug::parse("door").expect("a slug"),
-                uuid: uuid::Uuid::nil(),
-                name: "Door".to_owned(),
-                source_type: SourceType::Rtsp,
-                customer: None,
-            };
+            let camera = Camera::for_tests("door", "Door");
             let pts = Duration::from_millis(100 * number);
             let packet = Packet {
-                camera: Arc::new(camera),
+                camera,
                 captured: self.start.after(pts),
                 pts,
                 codec: Codec::H264,

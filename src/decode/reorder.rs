@@ -92,20 +92,13 @@ impl Reorder {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, SourceType};
+    use crate::model::{Camera, Captured};
 
     fn frame(start: Captured, order: i32) -> Frame {
-        let camera = Arc::new(Camera {
-            slug: CameraSlug::parse("door").expect("a slug"),
-            uuid: uuid::Uuid::nil(),
-            name: "Door".to_owned(),
-            source_type: SourceType::File,
-            customer: None,
-        });
+        let camera = Camera::for_tests("door", "Door");
         let at = start.after(Duration::from_millis(u64::try_from(order + 1000).unwrap_or(0) * 20));
         let luma = u8::try_from(order.rem_euclid(256)).unwrap_or(0);
         Frame::new(camera, 0, at, (2, 2), [vec![luma; 4], vec![0], vec![0]]).expect("planes fit")

@@ -92,7 +92,7 @@ pub(super) fn apart(a: Instant, b: Instant) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, Codec, SourceType};
+    use crate::model::{Camera, Captured, Codec};
 
     struct Stream {
         start: Captured,
@@ -102,14 +102,11 @@ mod tests {
 
     impl Stream {
         fn new(most_bytes: usize) -> Self {
-            let camera = Camera {
-                slug: CameraSlug::parse("door").expect("a slug"),
-                uuid: uuid::Uuid::nil(),
-                name: "Door".to_owned(),
-                source_type: SourceType::Rtsp,
-                customer: None,
-            };
-            Self { start: Captured::now(), camera: Arc::new(camera), ring: Ring::new(most_bytes) }
+            Self {
+                start: Captured::now(),
+                camera: Camera::for_tests("door", "Door"),
+                ring: Ring::new(most_bytes),
+            }
         }
 
         fn at(&self, ms: u64) -> Instant {

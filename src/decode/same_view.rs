@@ -59,10 +59,9 @@ fn moments(values: &[f32]) -> (f32, f32) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, SourceType};
+    use crate::model::{Camera, Captured};
 
     /// A scene, of which the part from `left` to `right` is seen.
     fn picture(size: (usize, usize), (left, right): (f32, f32)) -> Frame {
@@ -71,26 +70,14 @@ mod tests {
     }
 
     fn painted((width, height): (usize, usize), brightness: impl Fn(f32, f32) -> u8) -> Frame {
-        let camera = Camera {
-            slug: CameraSlug::parse("door").expect("a slug"),
-            uuid: uuid::Uuid::nil(),
-            name: "Door".to_owned(),
-            source_type: SourceType::Rtsp,
-            customer: None,
-        };
+        let camera = Camera::for_tests("door", "Door");
         let luma = (0..width * height).map(|at| {
             let (x, y) = ((at % width) as f32 / width as f32, (at / width) as f32 / height as f32);
             brightness(x, y)
         });
         let chroma = vec![128; width.div_ceil(2) * height.div_ceil(2)];
-        Frame::new(
-            Arc::new(camera),
-            0,
-            Captured::now(),
-            (width, height),
-            [luma.collect(), chroma.clone(), chroma],
-        )
-        .expect("planes fit")
+        Frame::new(camera, 0, Captured::now(), (width, height), [luma.collect(), chroma.clone(), chroma])
+            .expect("planes fit")
     }
 
     #[test]

@@ -121,7 +121,7 @@ async fn services(camera: &NetworkCamera, caller: &mut Caller<'_>) -> Result<Vec
     Ok(found)
 }
 
-fn named_services(answer: &str) -> Vec<(Media, Url)> {
+pub(super) fn named_services(answer: &str) -> Vec<(Media, Url)> {
     let Some(document) = parse(answer) else { return Vec::new() };
     let service = |media: Media| {
         let node = all(document.root(), "Service")
@@ -131,7 +131,7 @@ fn named_services(answer: &str) -> Vec<(Media, Url)> {
     [Media::Two, Media::One].into_iter().filter_map(service).collect()
 }
 
-fn capability(answer: &str) -> Option<(Media, Url)> {
+pub(super) fn capability(answer: &str) -> Option<(Media, Url)> {
     let document = parse(answer)?;
     let media = first(document.root(), "Media")?;
     Some((Media::One, http(&text(media, "XAddr")?)?))
@@ -141,7 +141,7 @@ fn http(address: &str) -> Option<Url> {
     Url::parse(address).ok().filter(|url| url.scheme() == "http" && url.has_host())
 }
 
-fn model(answer: &str) -> Option<String> {
+pub(super) fn model(answer: &str) -> Option<String> {
     let document = parse(answer)?;
     let (maker, model) = (text(document.root(), "Manufacturer"), text(document.root(), "Model"));
     printable(&[maker, model].into_iter().flatten().collect::<Vec<_>>().join(" "))

@@ -7,6 +7,8 @@
 
 mod address;
 mod device;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod media;
 mod soap;
 mod usb;

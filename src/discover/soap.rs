@@ -190,7 +190,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// What a fault says; `None` if it is none.
-fn fault(answer: &str) -> Option<Refusal> {
+pub(super) fn fault(answer: &str) -> Option<Refusal> {
     let Some(document) = parse(answer) else {
         return Some(Refusal::Other("does not answer as an ONVIF camera does".to_owned()));
     };
@@ -207,7 +207,7 @@ fn fault(answer: &str) -> Option<Refusal> {
     Some(Refusal::Other(format!("refuses: {said}")))
 }
 
-fn camera_time(answer: &str) -> Option<Timestamp> {
+pub(super) fn camera_time(answer: &str) -> Option<Timestamp> {
     let document = parse(answer)?;
     let utc = first(document.root(), "UTCDateTime")?;
     let part = |name| number::<i16>(utc, name);

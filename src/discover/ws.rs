@@ -164,7 +164,7 @@ fn question(kind: &str) -> String {
 }
 
 /// The camera that answers; `None` if it is no answer of a camera.
-fn announced(answer: &str, from: IpAddr) -> Option<Announced> {
+pub(super) fn announced(answer: &str, from: IpAddr) -> Option<Announced> {
     let document = parse(answer)?;
     let matched = all(document.root(), "ProbeMatch").next()?;
     let service = service(&text(matched, "XAddrs")?, from)?;

@@ -190,24 +190,16 @@ fn facts(track: &TrackSnapshot) -> Map<String, Value> {
 mod tests {
     use std::sync::Arc;
 
-    use uuid::Uuid;
-
     use super::*;
-    use crate::model::{Camera, CameraSlug, Direction, Dwell, Label, Rect, SourceType, Zones};
+    use crate::model::{Camera, Direction, Dwell, Label, Rect, Zones};
 
     fn update(change: TrackChange, after_s: u64, shot: bool) -> TrackUpdate<BestShot> {
         let first_seen = Captured { utc: UtcMillis(1_795_326_246_000), ..Captured::now() };
         let at = first_seen.after(Duration::from_secs(after_s));
         let rect = Rect::new(0.1 * after_s as f32, 0.2, 0.5, 0.9);
-        let camera = Camera {
-            slug: CameraSlug::parse("front_door").expect("a slug"),
-            uuid: Uuid::nil(),
-            name: "Front Door".into(),
-            source_type: SourceType::Rtsp,
-            customer: None,
-        };
+        let camera = Camera::for_tests("front_door", "Front Door");
         TrackUpdate {
-            camera: Arc::new(camera),
+            camera,
             change,
             track: TrackSnapshot {
                 id: "01992f6e-5c11-7000-8000-000000000000".parse().expect("an id"),

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::*;
 use crate::model::{
-    BestShot, Camera, Captured, Match, PersonName, Recognition, RecognitionStatus, Rect, SourceType, TrackId,
+    BestShot, Camera, Captured, Match, PersonName, Recognition, RecognitionStatus, Rect, TrackId,
 };
 
 fn john() -> Person {
@@ -38,13 +36,7 @@ fn news(change: VisitorChange, person: Option<Person>, after_s: u64) -> VisitorN
         VisitorChange::Face => RecognitionStatus::Undecided,
     };
     VisitorNews {
-        camera: Arc::new(Camera {
-            slug: CameraSlug::parse("front_door").expect("a slug"),
-            uuid: Uuid::nil(),
-            name: "Front Door".into(),
-            source_type: SourceType::Rtsp,
-            customer: None,
-        }),
+        camera: Camera::for_tests("front_door", "Front Door"),
         track: TrackId::new(first_seen.utc),
         change,
         recognition: Recognition { status, reason: None, matches: matches.into_iter().collect() },

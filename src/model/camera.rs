@@ -20,6 +20,20 @@ pub struct Camera {
     pub customer: Option<String>,
 }
 
+#[cfg(test)]
+impl Camera {
+    /// One on the network.
+    pub(crate) fn for_tests(slug: &str, name: &str) -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self {
+            slug: CameraSlug::parse(slug).expect("a slug"),
+            uuid: Uuid::nil(),
+            name: name.to_owned(),
+            source_type: SourceType::Rtsp,
+            customer: None,
+        })
+    }
+}
+
 /// Which of a camera's streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {

@@ -1,12 +1,10 @@
 //! Scenes in grey: what moves, what only gets brighter, what is masked.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::*;
-use crate::model::{Camera, CameraSlug, Captured, Rect, SourceType};
+use crate::model::{Camera, Captured, Rect};
 
 const WIDTH: usize = 320;
 const HEIGHT: usize = 180;
@@ -19,13 +17,7 @@ fn settings() -> config::Motion {
 
 /// A textured wall, brightness `light`, with an optional dark square of 30 px at `thing`.
 fn frame(number: u64, light: i32, thing: Option<(usize, usize)>) -> Frame {
-    let camera = Camera {
-        slug: CameraSlug::parse("test").expect("a slug"),
-        uuid: Uuid::nil(),
-        name: "Test".into(),
-        source_type: SourceType::File,
-        customer: None,
-    };
+    let camera = Camera::for_tests("test", "Test");
     let mut luma = Vec::with_capacity(WIDTH * HEIGHT);
     for y in 0..HEIGHT {
         for x in 0..WIDTH {
@@ -39,8 +31,7 @@ fn frame(number: u64, light: i32, thing: Option<(usize, usize)>) -> Frame {
     }
     let captured = START.after(Duration::from_millis(200 * number));
     let chroma = vec![128; WIDTH / 2 * (HEIGHT / 2)];
-    Frame::new(Arc::new(camera), number, captured, (WIDTH, HEIGHT), [luma, chroma.clone(), chroma])
-        .expect("planes fit")
+    Frame::new(camera, number, captured, (WIDTH, HEIGHT), [luma, chroma.clone(), chroma]).expect("planes fit")
 }
 
 fn settled() -> MotionDetector {

@@ -157,10 +157,9 @@ fn sharpness(frame: &Frame) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, Rect, SourceType};
+    use crate::model::{Camera, Captured, Rect};
 
     const SIZE: (usize, usize) = (320, 180);
 
@@ -185,19 +184,13 @@ mod tests {
             let mut said = None;
             for _ in 0..secs * 5 {
                 self.number += 1;
-                let camera = Camera {
-                    slug: CameraSlug::parse("yard").expect("a slug"),
-                    uuid: uuid::Uuid::nil(),
-                    name: "Yard".to_owned(),
-                    source_type: SourceType::File,
-                    customer: None,
-                };
+                let camera = Camera::for_tests("yard", "Yard");
                 let (width, height) = SIZE;
                 let pixels = (0..width * height).map(|i| luma(i % width, i / width, self.number)).collect();
                 let chroma = vec![128; width / 2 * (height / 2)];
                 let at = self.start.after(Duration::from_millis(200 * self.number));
                 let planes = [pixels, chroma.clone(), chroma];
-                let frame = Frame::new(Arc::new(camera), self.number, at, SIZE, planes).expect("planes fit");
+                let frame = Frame::new(camera, self.number, at, SIZE, planes).expect("planes fit");
                 let mut grid = Grid::new(width, height);
                 grid.fill(frame.y(), width);
                 let boxes = if moves { vec![Rect::new(0.1, 0.1, 0.3, 0.3)] } else { Vec::new() };

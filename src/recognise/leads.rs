@@ -152,23 +152,15 @@ impl Drop for Leads {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
 
     use super::*;
-    use crate::model::{Camera, CameraSlug, Captured, Frame, SourceType};
+    use crate::model::{Camera, Captured, Frame};
     use crate::telemetry::DropLabels;
 
     fn sighting(camera: &str, number: u64) -> Sighting {
-        let camera = Camera {
-            slug: CameraSlug::parse(camera).expect("a slug"),
-            uuid: Uuid::nil(),
-            name: camera.into(),
-            source_type: SourceType::File,
-            customer: None,
-        };
+        let camera = Camera::for_tests(camera, camera);
         let planes = [vec![0; 4], vec![0], vec![0]];
-        let frame =
-            Frame::new(Arc::new(camera), number, Captured::now(), (2, 2), planes).expect("planes fit");
+        let frame = Frame::new(camera, number, Captured::now(), (2, 2), planes).expect("planes fit");
         Sighting { frame: Arc::new(frame), people: Vec::new(), moving: true }
     }
 

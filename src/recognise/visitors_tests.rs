@@ -1,21 +1,13 @@
 //! Visits at a door, frame by frame.
 
-use uuid::Uuid;
-
 use super::*;
 use crate::model::{
     Acquaintance, Embedding, Face, FaceFlaw, FaceQuality, Frame, KnownFace, PersonId, PersonName,
-    RecognitionStatus, SourceType, UtcMillis,
+    RecognitionStatus, UtcMillis,
 };
 
 fn camera() -> Arc<Camera> {
-    Arc::new(Camera {
-        slug: CameraSlug::parse("door").expect("a slug"),
-        uuid: Uuid::nil(),
-        name: "Door".into(),
-        source_type: SourceType::Rtsp,
-        customer: None,
-    })
+    Camera::for_tests("door", "Door")
 }
 
 fn sighting(camera: &Arc<Camera>, at: Captured, people: Vec<(TrackId, Rect)>) -> Sighting {

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::*;
 use crate::config::Config;
 use crate::model::{
     Camera, CameraSlug, Captured, Detection, Direction, DwellMark, Examination, Frame, Line, MotionReport,
-    Polygon, Rect, Shot, SourceType, TrackChange, TrackUpdate, home_label,
+    Polygon, Rect, Shot, TrackChange, TrackUpdate, home_label,
 };
 
 const FRAME_MS: u64 = 200;
@@ -29,13 +27,7 @@ impl Scene {
 
     fn with(places: Places) -> Self {
         let config = Config::parse("").expect("the defaults");
-        let camera = Arc::new(Camera {
-            slug: CameraSlug::parse("yard").expect("a slug"),
-            uuid: Uuid::nil(),
-            name: "Yard".into(),
-            source_type: SourceType::File,
-            customer: None,
-        });
+        let camera = Camera::for_tests("yard", "Yard");
         let tracker = Tracker::new(Arc::clone(&camera), places, config.track, config.events, 0.4);
         Self { tracker, camera, start: Captured::now(), frame: 0, told: Vec::new() }
     }
