@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::{self, Capture, Failure};
 use crate::config::{CameraConfig, Source};
 use crate::decode::{DecodeError, Decoder};
-use crate::model::{Camera, Codec, Frame, Offline, Packet};
+use crate::model::{Codec, Frame, Offline, Packet};
 use crate::pixels::encode_jpeg;
 use crate::telemetry::{Telemetry, thread_cpu};
 
@@ -81,12 +81,12 @@ pub fn probe(camera: &CameraConfig, length: Duration) -> Result<Result<Probe, Fa
     let telemetry = Arc::new(Telemetry::default());
     let (out, packets) = capture::channel(camera, &telemetry);
     let source = Capture::new(camera, Arc::clone(&telemetry));
-    let identity = Arc::clone(&camera.camera);
+    let watched = camera.clone();
     let cancel = CancellationToken::new();
     let watching = {
         let cancel = cancel.clone();
         let body = move || {
-            let seen = watch(packets, &identity, length);
+            let seen = watch(packets, &watched, length);
             cancel.cancel();
             seen
         };
@@ -123,8 +123,8 @@ struct Seen {
     decoder: Option<&'static str>,
 }
 
-fn watch(mut packets: Receiver<Packet>, camera: &Arc<Camera>, length: Duration) -> Seen {
-    let mut decoder = Decoder::new(Arc::clone(camera));
+fn watch(mut packets: Receiver<Packet>, camera: &CameraConfig, length: Duration) -> Seen {
+    let mut decoder = Decoder::new(Arc::clone(&camera.camera)).with_hardware(camera.hardware);
     let mut seen = Seen::default();
     let opened = Instant::now();
     while let Some(packet) = packets.blocking_recv() {
@@ -135,6 +135,7 @@ fn watch(mut packets: Receiver<Packet>, camera: &Arc<Camera>, length: Duration) 
         seen.decoder = decoder.name().or(seen.decoder);
         match result {
             Ok(decoded) => {
+                seen.cpu += decoded.elsewhere;
                 seen.decoded += decoded.frames.len() as u64;
                 seen.frame = decoded.frames.into_iter().last().or(seen.frame.take());
             }

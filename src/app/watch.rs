@@ -35,7 +35,7 @@ pub(super) fn watch_camera(
     telemetry: &Telemetry,
 ) {
     let CameraInput { config, packets, .. } = camera;
-    let mut video = Video::new(&config.camera, config.privacy_masks.clone(), telemetry);
+    let mut video = Video::new(&config.camera, config.privacy_masks.clone(), config.hardware, telemetry);
     let mut plan = Plan::new(config.decode);
     let mut eye = Eye::new(&config, live, slot, offers, telemetry);
     // A replay goes by the packets only, not by when they come.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::read::{customer, placeholder, title};
 use super::section::Section;
 use super::source::{main_source, source};
-use super::{Attendance, CameraConfig, Decode, FaceMode, Motion};
+use super::{Attendance, CameraConfig, Decode, FaceMode, Hardware, Motion};
 use crate::model::{Camera, CameraSlug, Line, Polygon};
 
 /// Cameras that name no UUID get one derived from their slug in this namespace, so it is the same on every start.
@@ -38,6 +38,7 @@ pub(super) fn camera(section: Section<'_>) -> CameraConfig {
         main_buffer_bytes: section.whole::<usize>("main_buffer_mb", 1..=1024) << 20,
         fps: section.number("fps", 0.1..=60.0),
         decode: section.choice("decode", &[("auto", Decode::Auto), ("all", Decode::All)]),
+        hardware: section.choice("hardware", &[("auto", Hardware::Auto), ("off", Hardware::Off)]),
         motion: motion(section.section("motion")),
         motion_masks: polygons(&section, "motion_masks"),
         privacy_masks: polygons(&section, "privacy_masks"),

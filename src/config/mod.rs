@@ -270,6 +270,8 @@ pub struct CameraConfig {
     pub fps: f64,
     /// Which pictures are decoded.
     pub decode: Decode,
+    /// Whether hardware may decode them.
+    pub hardware: Hardware,
     /// Motion settings.
     pub motion: Motion,
     /// Where motion does not count.
@@ -301,6 +303,15 @@ pub enum Decode {
     Auto,
     /// All.
     All,
+}
+
+/// Whether a decoder in hardware may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hardware {
+    /// Where there is one, for video that is decoded without pause, if it is faster.
+    Auto,
+    /// Software only.
+    Off,
 }
 
 /// The motion stage of one camera.

@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusty_h264_common::nal::split_annex_b;
 
@@ -13,6 +14,7 @@ use super::libav::Libav;
 use super::reorder::Reorder;
 use super::sps::Sps;
 use super::still;
+use crate::config::Hardware;
 use crate::model::{Camera, Captured, Codec, Frame, Packet};
 
 /// A packet that gave no picture although it should have.
@@ -43,7 +45,7 @@ impl DecodeError {
 pub(super) fn foresee(key_frame: &Packet) -> Result<&'static str, DecodeError> {
     /// More than the header of a slice has.
     const HEADER: usize = 512;
-    let mut engine = Engine::new(key_frame.codec);
+    let mut engine = Engine::new(key_frame.codec, Hardware::Off);
     let kept = |unit: &[u8]| match (&engine, unit.first()) {
         (Engine::H264(_), Some(header)) if matches!(header & 31, 7 | 8) => unit.len(),
         (Engine::H265(_), Some(header)) => match header >> 1 & 63 {
@@ -83,6 +85,8 @@ pub struct Decoded {
     pub frames: Vec<Frame>,
     /// Why this packet's own picture will never be shown, in one word for the counter.
     pub dropped: Option<&'static str>,
+    /// Processor time that was spent on them on other threads.
+    pub elsewhere: Duration,
 }
 
 /// A decoded picture: I420, as [`Frame`] has it.
@@ -105,6 +109,8 @@ pub(super) struct Placed {
 /// Decodes the packets of one camera.
 pub struct Decoder {
     camera: Arc<Camera>,
+    /// Whether hardware may decode.
+    hardware: Hardware,
     /// `None`: nothing can be decoded before the next key frame.
     engine: Option<Engine>,
     /// One that is done, and can begin anew for less than a new one costs.
@@ -115,10 +121,23 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that waits for a key frame.
+    /// A decoder that waits for a key frame. In software.
     #[must_use]
     pub fn new(camera: Arc<Camera>) -> Self {
-        Self { camera, engine: None, rested: None, reorder: Reorder::default(), ready: Vec::new() }
+        Self {
+            camera,
+            hardware: Hardware::Off,
+            engine: None,
+            rested: None,
+            reorder: Reorder::default(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// Whether hardware may decode what is decoded without pause, where there is one and it is faster.
+    #[must_use]
+    pub fn with_hardware(self, hardware: Hardware) -> Self {
+        Self { hardware, ..self }
     }
 
     /// What decodes the stream, for people; `None` before its first key frame and after an error.
@@ -137,7 +156,9 @@ impl Decoder {
             return Ok(self.decoded(Some("no_key_frame")));
         }
         let rested = self.rested.take().filter(|engine| engine.codec() == packet.codec);
-        let engine = self.engine.get_or_insert_with(|| rested.unwrap_or_else(|| Engine::new(packet.codec)));
+        let engine = self
+            .engine
+            .get_or_insert_with(|| rested.unwrap_or_else(|| Engine::new(packet.codec, self.hardware)));
         let decoded = match engine.decode(&packet) {
             Ok(pictures) => self.place(pictures),
             Err(error) => Err(error),
@@ -190,7 +211,8 @@ impl Decoder {
     }
 
     fn decoded(&mut self, dropped: Option<&'static str>) -> Decoded {
-        Decoded { frames: std::mem::take(&mut self.ready), dropped }
+        let elsewhere = self.engine.as_mut().map_or(Duration::ZERO, Engine::take_cpu_elsewhere);
+        Decoded { frames: std::mem::take(&mut self.ready), dropped, elsewhere }
     }
 }
 
@@ -214,9 +236,10 @@ enum Engine {
 }
 
 impl Engine {
-    fn new(codec: Codec) -> Self {
+    #[cfg_attr(not(feature = "libav"), expect(unused_variables, reason = "only libavcodec knows hardware"))]
+    fn new(codec: Codec, hardware: Hardware) -> Self {
         #[cfg(feature = "libav")]
-        match Libav::new(codec) {
+        match Libav::new(codec, hardware == Hardware::Auto) {
             Ok(engine) => return Self::Libav(codec, Box::new(engine)),
             // A codec that is not for it, or that the system's library was built without.
             Err(DecodeError::Unsupported(_) | DecodeError::Damaged(_) | DecodeError::Panicked) => {}
@@ -241,7 +264,7 @@ impl Engine {
     fn name(&self) -> &'static str {
         match self {
             #[cfg(feature = "libav")]
-            Self::Libav(..) => "libavcodec",
+            Self::Libav(_, engine) => engine.name(),
             Self::H264(_) => "rusty_h264",
             Self::H265(_) => "rusty_h265",
             Self::Still(Codec::Jpeg) => "zune-jpeg",
@@ -273,6 +296,15 @@ impl Engine {
             }
         });
         catch_unwind(decode).unwrap_or(Err(DecodeError::Panicked))
+    }
+
+    /// Processor time that was spent on other threads since this was last asked.
+    fn take_cpu_elsewhere(&mut self) -> Duration {
+        match self {
+            #[cfg(feature = "libav")]
+            Self::Libav(_, engine) => engine.take_cpu_elsewhere(),
+            Self::H264(_) | Self::H265(_) | Self::Still(_) => Duration::ZERO,
+        }
     }
 
     /// The pictures that it still holds at an end.

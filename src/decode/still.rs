@@ -58,8 +58,13 @@ fn yuyv(data: &[u8], width: usize, height: usize) -> Result<Planes, DecodeError>
 fn nv12(data: &[u8], width: usize, height: usize) -> Result<Planes, DecodeError> {
     let data = whole(data, width * height * 3 / 2)?;
     let (luma, chroma) = data.split_at(width * height);
-    let every_second = |from: usize| chroma.iter().skip(from).step_by(2).copied().collect();
-    Ok([luma.to_vec(), every_second(0), every_second(1)])
+    let [u, v] = apart(chroma);
+    Ok([luma.to_vec(), u, v])
+}
+
+/// Two colours that take turns.
+pub(super) fn apart(chroma: &[u8]) -> [Vec<u8>; 2] {
+    [0, 1].map(|from| chroma.iter().skip(from).step_by(2).copied().collect())
 }
 
 /// The first `bytes`: drivers may pad.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::health::Health;
 use super::{DecodeError, Decoded, Decoder, PrivacyMask};
+use crate::config::Hardware;
 use crate::model::{Camera, Captured, Frame, Packet, Polygon, Stream};
 use crate::telemetry::{CameraLabel, Stage, Telemetry, Worker};
 
@@ -24,7 +25,7 @@ pub fn run(
     telemetry: &Telemetry,
     mut out: impl FnMut(Frame) -> ControlFlow<()>,
 ) {
-    let mut video = Video::new(camera, privacy, telemetry);
+    let mut video = Video::new(camera, privacy, Hardware::Auto, telemetry);
     while let Some(packet) = packets.blocking_recv() {
         video.keep(packet);
         while let Some(frames) = video.decode_next() {
@@ -42,6 +43,7 @@ pub struct Video<'t> {
     develop: Develop<'t>,
     /// Stands before the first that waits.
     decoder: Decoder,
+    hardware: Hardware,
     /// The one before it, for the next glimpse.
     spare: Option<Box<Decoder>>,
     waiting: VecDeque<Waiting>,
@@ -58,7 +60,12 @@ enum Waiting {
 impl<'t> Video<'t> {
     /// Waits for a key frame. `privacy` is painted over before anybody sees a frame.
     #[must_use]
-    pub fn new(camera: &Arc<Camera>, privacy: Vec<Polygon>, telemetry: &'t Telemetry) -> Self {
+    pub fn new(
+        camera: &Arc<Camera>,
+        privacy: Vec<Polygon>,
+        hardware: Hardware,
+        telemetry: &'t Telemetry,
+    ) -> Self {
         let label = CameraLabel { camera: camera.slug.to_string() };
         let develop = Develop {
             camera: Arc::clone(camera),
@@ -69,9 +76,10 @@ impl<'t> Video<'t> {
             mask: PrivacyMask::new(privacy),
             health: Health::default(),
             named: None,
+            told: Vec::new(),
         };
-        let decoder = Decoder::new(Arc::clone(camera));
-        Self { develop, decoder, spare: None, waiting: VecDeque::new(), shown: 0, last_time: None }
+        let decoder = Decoder::new(Arc::clone(camera)).with_hardware(hardware);
+        Self { develop, decoder, hardware, spare: None, waiting: VecDeque::new(), shown: 0, last_time: None }
     }
 
     /// Puts a picture behind those that wait. How many wait is for the [`super::Plan`] to bound.
@@ -81,7 +89,8 @@ impl<'t> Video<'t> {
 
     /// The same for a key frame, which is decoded now, out of its turn. `None` if it cannot be.
     pub fn glimpse(&mut self, packet: Packet) -> Option<&Frame> {
-        let fresh = || Box::new(Decoder::new(Arc::clone(&self.develop.camera)));
+        let camera = &self.develop.camera;
+        let fresh = || Box::new(Decoder::new(Arc::clone(camera)).with_hardware(self.hardware));
         let mut decoder = self.spare.take().unwrap_or_else(fresh);
         let frames = self.develop.decode(&mut decoder, packet);
         self.waiting.push_back(Waiting::Glimpsed(decoder, frames));
@@ -166,6 +175,8 @@ struct Develop<'t> {
     health: Health,
     /// The decoder's name, as it was last told.
     named: Option<&'static str>,
+    /// All that were told.
+    told: Vec<&'static str>,
 }
 
 impl Develop<'_> {
@@ -174,7 +185,7 @@ impl Develop<'_> {
         let busy = self.worker.busy();
         let result = decoder.decode(packet);
         drop(busy);
-        let (Decoded { mut frames, dropped }, error) = match result {
+        let (Decoded { mut frames, dropped, .. }, error) = match result {
             Ok(decoded) => (decoded, None),
             Err(error) => (Decoded::default(), Some(error)),
         };
@@ -199,7 +210,13 @@ impl Develop<'_> {
             self.health.picture();
         }
         if let Some(name) = decoder.name().filter(|name| self.named != Some(*name)) {
-            tracing::info!(%camera, decoder = name, "decoding");
+            // Hardware comes and goes with what happens before the camera.
+            if self.told.contains(&name) {
+                tracing::debug!(%camera, decoder = name, "decoding");
+            } else {
+                tracing::info!(%camera, decoder = name, "decoding");
+                self.told.push(name);
+            }
             self.telemetry.cameras.decoder(camera, Stream::Watched, name);
             self.named = Some(name);
         }

@@ -1,5 +1,7 @@
 //! What only libavcodec decodes. Everything else about it is in the tests that both decoders pass.
 
+mod hardware;
+
 use std::path::PathBuf;
 
 use porchlight::capture::End;

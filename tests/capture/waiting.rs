@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use porchlight::config::Hardware;
 use porchlight::decode::Video;
 use porchlight::model::Frame;
 use porchlight::telemetry::Telemetry;
@@ -22,7 +23,7 @@ fn frames_that_waited_are_as_if_they_had_not() {
         let packets = packets(&path);
         let (at_once, _) = play(&[fast(&path)], packets[0].captured);
         let telemetry = Telemetry::default();
-        let mut video = Video::new(&packets[0].camera, Vec::new(), &telemetry);
+        let mut video = Video::new(&packets[0].camera, Vec::new(), Hardware::Off, &telemetry);
         let mut frames = Vec::new();
         for packet in packets {
             if packet.key {
@@ -46,7 +47,7 @@ fn what_is_skipped_is_counted_and_what_follows_is_whole() {
     let packets = packets(&path);
     let (at_once, _) = play(&[fast(&path)], packets[0].captured);
     let telemetry = Arc::new(Telemetry::default());
-    let mut video = Video::new(&packets[0].camera, Vec::new(), &telemetry);
+    let mut video = Video::new(&packets[0].camera, Vec::new(), Hardware::Off, &telemetry);
     let mut frames = Vec::new();
     for packet in packets.into_iter().take(80) {
         if packet.key {

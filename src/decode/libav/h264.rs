@@ -75,8 +75,9 @@ impl Headers {
                 push_unit(&mut data, changed.as_deref().unwrap_or(unit));
             }
         }
+        let sets_bytes = data.len();
         push_unit(&mut data, slices);
-        Ok(Some(Prepared { data, order: slice.order, begins }))
+        Ok(Some(Prepared { data, sets_bytes, is_entry: idr, order: slice.order, begins }))
     }
 
     pub(super) fn holds_back(&self) -> bool {

@@ -78,9 +78,12 @@ impl Headers {
         }
         self.decoded.push_back(order);
         let mut data = std::mem::take(&mut self.pending);
+        let sets_bytes = data.len();
         push_unit(&mut data, slices);
         // Pictures are counted by one here, and by two in H.264.
-        Ok(Some(Prepared { data, order: order.saturating_mul(2), begins: begins.then_some(limits) }))
+        let order = order.saturating_mul(2);
+        let is_entry = kind.is_irap();
+        Ok(Some(Prepared { data, sets_bytes, is_entry, order, begins: begins.then_some(limits) }))
     }
 
     /// Whether a picture that this one is made from was never decoded.

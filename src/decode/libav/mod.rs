@@ -9,13 +9,17 @@
 //!
 //! Interlaced pictures are shown woven: both fields of a frame in one picture, as they were coded. H.265 codes fields as pictures of
 //! half the height, and that is how they are shown.
+//!
+//! Where the machine has a decoder in hardware and that is faster, it does the library's work ([`hardware`]).
 
 mod h264;
 mod h265;
+mod hardware;
 mod planes;
 
 use std::collections::VecDeque;
 use std::sync::Once;
+use std::time::{Duration, Instant};
 
 use ffmpeg_next::codec::decoder::{self, Check};
 use ffmpeg_next::codec::{Context, Flags, Id, packet, threading};
@@ -24,15 +28,21 @@ use ffmpeg_next::{Error as LibraryError, frame, log};
 
 use self::h264::Headers as H264;
 use self::h265::Headers as H265;
+use self::hardware::{Cost, Hardware};
 use super::DecodeError;
-use super::decoder::Placed;
+use super::decoder::{Picture, Placed};
 use super::sps::Sps;
 use crate::model::{Captured, Codec, Packet};
+use crate::telemetry::thread_cpu;
 
 /// An access unit as the library gets it.
 struct Prepared {
     /// Parameter sets and slices only: what else a camera writes between them may be as broken as it likes.
     data: Vec<u8>,
+    /// How many of these bytes are parameter sets.
+    sets_bytes: usize,
+    /// Nothing after it needs what was before it.
+    is_entry: bool,
     order: i32,
     /// If pictures are counted anew from this one on, how far they may be out of order.
     begins: Option<Sps>,
@@ -46,6 +56,10 @@ pub(in crate::decode) struct Libav {
     /// What is known of the pictures that have not come out yet, each with the number that the library knows it by.
     sent: VecDeque<(i64, Sent)>,
     number: i64,
+    /// Pixels of the last picture since the beginning.
+    size: Option<(usize, usize)>,
+    /// `None`: there is none, or it is not wanted.
+    hardware: Option<Hardware>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,8 +78,8 @@ enum Headers {
 }
 
 impl Libav {
-    /// A decoder for H.264 or H.265.
-    pub(in crate::decode) fn new(codec: Codec) -> Result<Self, DecodeError> {
+    /// A decoder for H.264 or H.265. `hardware`: one in hardware may do the work.
+    pub(in crate::decode) fn new(codec: Codec, hardware: bool) -> Result<Self, DecodeError> {
         let (id, headers) = match codec {
             Codec::H264 => (Id::H264, Headers::H264(H264::default())),
             Codec::H265 => (Id::HEVC, Headers::H265(Box::default())),
@@ -86,13 +100,41 @@ impl Libav {
         let mut library = context.decoder();
         library.check(Check::EXPLODE);
         let library = library.video().map_err(missing)?;
-        Ok(Self { library, headers, frame: frame::Video::empty(), sent: VecDeque::new(), number: 0 })
+        Ok(Self {
+            library,
+            headers,
+            frame: frame::Video::empty(),
+            sent: VecDeque::new(),
+            number: 0,
+            size: None,
+            hardware: if hardware { Hardware::new(codec) } else { None },
+        })
+    }
+
+    /// Which of them decodes, for people.
+    pub(in crate::decode) fn name(&self) -> &'static str {
+        if self.hardware.as_ref().is_some_and(Hardware::decodes) {
+            "libavcodec, V4L2 M2M"
+        } else {
+            "libavcodec"
+        }
+    }
+
+    /// Processor time that was spent for its pictures on other threads since this was last asked.
+    pub(in crate::decode) fn take_cpu_elsewhere(&mut self) -> Duration {
+        self.hardware.as_mut().map_or(Duration::ZERO, Hardware::take_cpu)
     }
 
     /// Forgets all pictures, and waits for a key frame again. `None`: it would hold back the first ones now.
     pub(in crate::decode) fn restarted(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.size = None;
+        if let Some(hardware) = &mut self.hardware {
+            hardware.leave();
+        }
+        if self.holds_back() {
+            return None;
+        }
         match &mut self.headers {
-            Headers::H264(headers) if headers.holds_back() => return None,
             Headers::H264(headers) => *headers = H264::default(),
             Headers::H265(headers) => **headers = H265::default(),
         }
@@ -107,13 +149,45 @@ impl Libav {
             Headers::H264(headers) => headers.prepare(&packet.data)?,
             Headers::H265(headers) => headers.prepare(&packet.data)?,
         };
-        let Some(Prepared { data, order, begins }) = prepared else { return Ok(Vec::new()) };
+        let Some(Prepared { data, sets_bytes, is_entry, order, begins }) = prepared else {
+            return Ok(Vec::new());
+        };
+        let sent = Sent { order, begins, captured: packet.captured };
+        if self.holds_back() {
+            self.hardware = None;
+        }
+        let Some(hardware) = &mut self.hardware else { return self.by_software(&data, sent) };
+        if is_entry {
+            let decoded = hardware.decodes();
+            hardware.key_frame(self.size, &data[..sets_bytes]);
+            if decoded && !hardware.decodes() {
+                self.library.flush();
+            }
+        }
+        if hardware.decodes() {
+            let picture = hardware.decode(data)?;
+            return Ok(vec![Placed {
+                begins,
+                captured: packet.captured,
+                picture: Picture { order, ..picture },
+            }]);
+        }
+        let (began, cpu) = (Instant::now(), thread_cpu());
+        let pictures = self.by_software(&data, sent)?;
+        let cost = Cost { wall: began.elapsed(), cpu: thread_cpu().saturating_sub(cpu) };
+        if let Some(hardware) = &mut self.hardware {
+            hardware.follow(data, pictures.iter().map(|placed| &placed.picture), cost);
+        }
+        Ok(pictures)
+    }
+
+    fn by_software(&mut self, data: &[u8], sent: Sent) -> Result<Vec<Placed>, DecodeError> {
         if self.sent.len() == MOST_SENT {
             self.sent.pop_front();
         }
         self.number += 1;
-        self.sent.push_back((self.number, Sent { order, begins, captured: packet.captured }));
-        let mut coded = packet::Packet::copy(&data);
+        self.sent.push_back((self.number, sent));
+        let mut coded = packet::Packet::copy(data);
         coded.set_pts(Some(self.number));
         if let Err(error) = self.library.send_packet(&coded) {
             self.sent.pop_back();
@@ -121,6 +195,7 @@ impl Libav {
         }
         let mut pictures = Vec::new();
         while let Some(picture) = self.receive()? {
+            self.size = Some(picture.picture.size);
             pictures.push(picture);
         }
         Ok(pictures)
@@ -141,6 +216,13 @@ impl Libav {
         pictures
     }
 
+    fn holds_back(&self) -> bool {
+        match &self.headers {
+            Headers::H264(headers) => headers.holds_back(),
+            Headers::H265(_) => false,
+        }
+    }
+
     fn receive(&mut self) -> Result<Option<Placed>, DecodeError> {
         loop {
             match self.library.receive_frame(&mut self.frame) {
@@ -153,11 +235,9 @@ impl Libav {
                         return Err(DecodeError::Damaged("parts of it are missing".to_owned()));
                     }
                     let Sent { order, begins, captured } = sent;
-                    return Ok(Some(Placed {
-                        begins,
-                        captured,
-                        picture: planes::picture(&self.frame, order)?,
-                    }));
+                    let size = (self.frame.width() as usize, self.frame.height() as usize);
+                    let picture = planes::picture(&self.frame, size, order)?;
+                    return Ok(Some(Placed { begins, captured, picture }));
                 }
                 // The first field of two, or nothing more.
                 Err(LibraryError::Other { errno: EAGAIN } | LibraryError::Eof) => return Ok(None),

@@ -5,6 +5,7 @@ use ffmpeg_next::frame::Video;
 
 use crate::decode::DecodeError;
 use crate::decode::decoder::Picture;
+use crate::decode::still;
 
 /// How a picture's samples lie.
 struct Layout {
@@ -43,12 +44,16 @@ impl Layout {
     }
 }
 
-/// Copies the planes, once if they are I420 already.
-pub(super) fn picture(frame: &Video, order: i32) -> Result<Picture, DecodeError> {
+/// Copies the upper left part of the planes, once if they are I420 already. `size`: of that part, px; no more than there is.
+pub(super) fn picture(frame: &Video, size: (usize, usize), order: i32) -> Result<Picture, DecodeError> {
+    let half = (size.0.div_ceil(2), size.1.div_ceil(2));
+    // What drivers of hardware decoders give.
+    if frame.format() == Pixel::NV12 {
+        let [u, v] = still::apart(&plane(frame, 1, (2 * half.0, half.1), 8));
+        return Ok(Picture { order, size, planes: [plane(frame, 0, size, 8), u, v] });
+    }
     let layout = Layout::of(frame.format())
         .ok_or_else(|| DecodeError::Unsupported(format!("pixels of the kind {:?}", frame.format())))?;
-    let size = (frame.width() as usize, frame.height() as usize);
-    let half = (size.0.div_ceil(2), size.1.div_ceil(2));
     let y = plane(frame, 0, size, layout.bits);
     let [u, v] = match layout.chroma {
         None => [(); 2].map(|()| vec![128; half.0 * half.1]),
