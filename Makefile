@@ -115,8 +115,8 @@ bench: ## what a minute of video costs, quiet and busy, and what the store and d
 	$(PYTHON) benches/doorbell.py --binary $(TARGET_DIR)/release/porchlight
 
 .PHONY: arm64
-arm64: ## for the 64-bit Raspberry Pi, compared with the native program under emulation (.ci/arm64)
-	.ci/arm64
+arm64: ## for the 64-bit Raspberry Pi, compared with the native program under emulation (.ci/arm64); FEATURES=usb
+	FEATURES="$(FEATURES)" .ci/arm64
 
 .PHONY: cross
 cross: ## the same with `cross` and containers, without the comparison

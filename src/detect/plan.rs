@@ -16,6 +16,11 @@ const HIGH_ENOUGH_PX: f32 = 64.0;
 /// and two crops for each frame, three times the work, find 45 visits of 12.2 s in the mean; one look a frame 41 (12.2) with no
 /// crops, 44 (11.3) with every sixth, 44 (11.0) with every fourth, 46 (11.0) with every third, and 51 (9.6) with every second, where tracks
 /// begin to break.
+///
+/// Several small crops in one input (half a thing's size around each, at native resolution, where that takes fewer inputs than windows)
+/// gained nothing: judged by what the network finds in each clip by itself, 42 of 47 visits are followed for 81 % of their time in
+/// 1.55 tracks each with windows, 42 for 81 % in 1.52 with mosaics; on four streets 35 of 38 for 83 % in 1.40, and 35 for 83 % in
+/// 1.31. Mosaics every second look: 78 % and 80 %.
 const CROP_EVERY: usize = 4;
 
 /// The parts of a frame to look at; none if there is nothing to see.
