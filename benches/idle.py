@@ -23,8 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SIMULATOR = HERE.parent / "tests" / "sim" / "rtsp_camera.py"
 ENCODER = "-an -c:v libx264 -preset veryfast -pix_fmt yuv420p -profile:v main -bf 0 -sc_threshold 0 -crf 23".split()
-# Two of its light's periods, without its own first key frames: a camera does not jump from the end of a clip to its beginning.
-EMPTY_FROM_S, EMPTY_S = 6, 24
+# Two of its light's periods, without its own first and last pictures: a camera does not jump from the end of a clip to its beginning.
+EMPTY_FROM_S, EMPTY_S = 2, 24
 # Name, source in tests/footage, filters, pictures between key frames, the bars for auto: of ffmpeg, and of a core.
 STREAMS = [
     ("640x360@10, empty", "empty.mp4", "scale=640:360", 20, (0.35, 0.004)),
@@ -189,7 +189,8 @@ def prepared(source, filters, group):
                 once, thrice = Path(folder) / "once.mkv", Path(folder) / "thrice.mkv"
                 part = ["-ss", str(EMPTY_FROM_S), "-i", clips / source, "-t", str(EMPTY_S), "-c:v", "ffv1", once]
                 subprocess.run([*command, *part], check=True)
-                subprocess.run([*command, "-stream_loop", "2", "-i", once, *encoder, thrice], check=True)
+                rounds = ["-stream_loop", "2", "-i", once, *encoder, thrice]
+                subprocess.run([*command, *rounds], check=True)
                 middle = ["-ss", str(EMPTY_S), "-i", thrice, "-t", str(EMPTY_S), "-c", "copy", target]
                 subprocess.run([*command, *middle], check=True)
         else:
