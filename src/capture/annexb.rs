@@ -2,6 +2,8 @@
 //! (Annex B), which is what a [`Packet`](crate::model::Packet) holds. Source: ISO/IEC 14496-15, sections 5.3.3 and 8.3.3, and annex
 //! B of ITU-T H.264 and H.265.
 
+use memchr::memmem;
+
 use crate::model::Codec;
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
@@ -65,7 +67,7 @@ pub(super) fn complete(codec: Codec, data: &mut Vec<u8>, parameter_sets: &[u8]) 
 fn kinds(codec: Codec, data: &[u8]) -> impl Iterator<Item = Nal> {
     let mut rest = data;
     std::iter::from_fn(move || {
-        let at = rest.windows(3).position(|bytes| bytes == [0, 0, 1])?;
+        let at = memmem::find(rest, &[0, 0, 1])?;
         rest = &rest[at + 3..];
         rest.first().map(|header| Nal::of(codec, *header))
     })

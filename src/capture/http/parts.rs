@@ -4,6 +4,8 @@
 //! Cameras disagree about everything here: boundaries are announced with and without their dashes and their quotes, parts come
 //! with and without a length, lines end in one byte or two.
 
+use memchr::memmem;
+
 /// A JPEG of 50 million pixels at good quality.
 pub(super) const MAX_PICTURE: usize = 16 << 20;
 /// Header lines of a part.
@@ -84,7 +86,8 @@ impl Parts {
                     return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
                 }
                 State::Delimited(from) => {
-                    let Some(end) = find(&self.buffer[from..], &self.delimiter).map(|at| from + at) else {
+                    let Some(end) = memmem::find(&self.buffer[from..], &self.delimiter).map(|at| from + at)
+                    else {
                         if self.buffer.len() > MAX_PICTURE {
                             return Err(BadParts::TooLarge);
                         }
@@ -105,17 +108,13 @@ impl Parts {
 fn head(buffer: &[u8]) -> Option<(usize, Option<usize>)> {
     let buffer = &buffer[..buffer.len().min(MAX_HEAD)];
     let ends = [(&b"\r\n\r\n"[..], 4), (b"\n\n", 2)];
-    let end = ends.iter().filter_map(|(end, bytes)| Some(find(buffer, end)? + bytes)).min()?;
+    let end = ends.iter().filter_map(|(end, bytes)| Some(memmem::find(buffer, end)? + bytes)).min()?;
     let text = String::from_utf8_lossy(&buffer[..end]);
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.trim().eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     });
     Some((end, length))
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use ffmpeg_next::codec::decoder::{self, Check};
 use ffmpeg_next::codec::{Context, Flags, Id, packet, threading};
 use ffmpeg_next::util::error::EAGAIN;
 use ffmpeg_next::{Error as LibraryError, frame, log};
+use memchr::memmem;
 
 use self::h264::Headers as H264;
 use self::h265::Headers as H265;
@@ -274,7 +275,7 @@ fn failed(error: LibraryError) -> DecodeError {
 fn split(data: &[u8], is_slice: impl Fn(u8) -> bool) -> (Vec<&[u8]>, Option<&[u8]>) {
     const START: [u8; 3] = [0, 0, 1];
     let begin_after = |from: usize| {
-        let at = data.get(from..)?.windows(START.len()).position(|window| window == START)?;
+        let at = memmem::find(data.get(from..)?, &START)?;
         Some(from + at + START.len())
     };
     let (mut before, mut begin) = (Vec::new(), begin_after(0));
