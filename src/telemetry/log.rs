@@ -49,7 +49,11 @@ fn targets(text: &str) -> Result<Targets, LevelError> {
     let mut targets = Targets::new().with_default(LevelFilter::WARN);
     for part in text.split(',').filter(|part| !part.trim().is_empty()) {
         targets = match part.split_once('=') {
-            Some((area, word)) => targets.with_target(format!("porchlight::{}", area.trim()), level(word)?),
+            Some((area, word)) => {
+                // Lines in JSON name it with the crate's name before it.
+                let area = area.trim().trim_start_matches("porchlight::");
+                targets.with_target(format!("porchlight::{area}"), level(word)?)
+            }
             None => targets.with_target("porchlight", level(part)?),
         };
     }
@@ -62,10 +66,12 @@ mod tests {
 
     #[test]
     fn one_area_can_be_louder_than_the_rest() {
-        let targets = targets("info,delivery=debug").expect("two levels");
-        assert!(targets.would_enable("porchlight::delivery::send", &tracing::Level::DEBUG));
-        assert!(!targets.would_enable("porchlight::capture", &tracing::Level::DEBUG));
-        assert!(!targets.would_enable("retina::client", &tracing::Level::INFO));
+        for levels in ["info,delivery=debug", "info,porchlight::delivery=debug"] {
+            let targets = targets(levels).expect("two levels");
+            assert!(targets.would_enable("porchlight::delivery::send", &tracing::Level::DEBUG));
+            assert!(!targets.would_enable("porchlight::capture", &tracing::Level::DEBUG));
+            assert!(!targets.would_enable("retina::client", &tracing::Level::INFO));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Two streams of one camera: the small one is watched, of the large one single pictures are decoded.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -276,23 +277,26 @@ fn json(program: &Program, path: &str) -> Value {
     serde_json::from_slice(&get(program, path)).expect("JSON")
 }
 
-/// The size of the picture of the newest event that is not in `seen`, which it then is.
-fn next_picture(program: &Program, seen: &mut Vec<String>) -> (u32, u32) {
+fn events(program: &Program) -> Vec<String> {
+    let answer = json(program, "/api/v1/events?camera=street&type=object.detected");
+    let events = answer["items"].as_array().expect("a list").iter();
+    events.map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Waits for a new event whose picture is of this size. The first after a change may still have one of the size before.
+fn wait_for_picture(program: &Program, size: (u32, u32)) {
     let began = Instant::now();
-    loop {
-        for event in json(program, "/api/v1/events?camera=street")["items"].as_array().expect("a list") {
-            let id = event["id"].as_str().expect("an id").to_owned();
-            if event["type"] == "object.detected" && !seen.contains(&id) {
-                let picture =
-                    image::load_from_memory(&get(program, &format!("/api/v1/events/{id}/thumbnail")));
-                seen.push(id);
-                if let Ok(picture) = picture {
-                    return (picture.width(), picture.height());
-                }
+    let old = events(program);
+    let mut seen = HashMap::new();
+    while !seen.values().any(|seen| *seen == size) {
+        assert!(began.elapsed() < PATIENCE, "pictures {seen:?}, none of {size:?}\n{}", program.log());
+        std::thread::sleep(Duration::from_millis(100));
+        for id in events(program).into_iter().filter(|id| !old.contains(id)) {
+            let picture = get(program, &format!("/api/v1/events/{id}/thumbnail"));
+            if let Ok(picture) = image::load_from_memory(&picture) {
+                seen.insert(id, (picture.width(), picture.height()));
             }
         }
-        assert!(began.elapsed() < PATIENCE, "no event\n{}", program.log());
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -320,8 +324,7 @@ fn events_have_pictures_of_the_main_stream_as_long_as_there_is_one() {
     };
     let settings = format!("[events]\nthumbnail_long_side = 1920\n{}{}", camera("street"), camera("still"));
     let program = Program::start(&settings, &[]);
-    let mut seen = Vec::new();
-    assert_eq!(next_picture(&program, &mut seen), (1280, 960));
+    wait_for_picture(&program, (1280, 960));
     let camera = wait_for_main(&program, "online");
     assert_eq!((&camera["state"], &camera["width"]), (&"online".into(), &512.into()));
 
@@ -343,20 +346,12 @@ fn events_have_pictures_of_the_main_stream_as_long_as_there_is_one() {
         (&health["problems"][0]["kind"], &health["problems"][0]["id"]),
         (&"main_stream".into(), &"street".into())
     );
-    // Those that began before may still get a picture from what is in memory.
-    let newest = Instant::now();
-    while newest.elapsed() < Duration::from_secs(3) {
-        let events = json(&program, "/api/v1/events?camera=street");
-        let ids = events["items"].as_array().expect("a list").iter();
-        seen.extend(ids.map(|event| event["id"].as_str().expect("an id").to_owned()));
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(next_picture(&program, &mut seen), (512, 384));
+    wait_for_picture(&program, (512, 384));
 
     sim.ctl("remount /street_main");
     wait_for_main(&program, "online");
     let metrics = String::from_utf8(get(&program, "/metrics")).expect("text");
-    assert!(counter(&metrics, "capture_packets", "still/main") > 50, "{metrics}");
+    assert!(counter(&metrics, "capture_packets", "still/main") > 10, "{metrics}");
     assert_eq!(counter(&metrics, "decode_frames", "still/main"), 0, "nothing has happened there");
     assert!(counter(&metrics, "decode_frames", "street/main") > 0);
     let log = program.stop();
