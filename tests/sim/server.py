@@ -33,7 +33,7 @@ class Mount:
     def __init__(self, path, clip, is_live, faults):
         self.path = path
         self.clip = clip
-        self.is_live = is_live  # one shared stream by wall clock, instead of one from the first picture per client
+        self.is_live = is_live  # each client is sent what the clock says, instead of the clip from its first picture on
         self.faults = faults
         self.jump_secs = 0.0  # sum of all `tsjump` so far; a feeder applies what is new to it
         self.started = time.monotonic()
@@ -91,12 +91,11 @@ class Mount:
 
 
 class MediaFactory(GstRtspServer.RTSPMediaFactory):
-    """Makes the pipeline of a mount for each client, or for all of them if it is live."""
+    """Makes a pipeline for each client: one that they share may answer 503 for ever when it ends while the next one comes."""
 
     def __init__(self, mount, transport):
         super().__init__()
         self.mount = mount
-        self.set_shared(mount.is_live)
         self.set_eos_shutdown(True)
         self.set_latency(0)
         self.set_protocols(TRANSPORTS[transport])
