@@ -12,6 +12,7 @@ mod eyes;
 mod faces;
 mod images;
 mod inspector;
+mod looking;
 mod mains;
 mod pace;
 mod pipeline;

@@ -1,44 +1,35 @@
 //! Puts the stages together, from packets to new events: the one place that sees two stages.
 //!
-//! Threads: `decode-<camera>` (decode, motion), `detect` (network, tracker), `analyse` (pictures), `events` (events). Tracking
-//! runs on the detector's thread and not after it: what the tracker follows decides where the detector looks next, and a
-//! replay must give the same events each time, so a frame is tracked before the next one of its camera is planned.
+//! Threads: `decode-<camera>` (decode, motion), `detect` and `detect-2` ([`super::looking`]), `analyse` (pictures), `events` (events).
 //!
 //! The queues between detect, analyse and events are bounded and block: pictures are dropped before the detector (newest
 //! wins), never after it.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc as queue, watch};
 
 use super::analyst::Analyst;
-use super::eyes::Eyes;
+use super::eyes::{Examiners, Eyes};
+use super::looking::Looking;
 use super::mains::Mains;
 use super::watch::watch_camera;
 use crate::capture::Wait;
-use crate::config::{CameraConfig, Config, FaceMode};
+use crate::config::{CameraConfig, Config};
 use crate::decode::MainPictures;
-use crate::detect::{Examiner, Inbox, Slot, WhenFull};
+use crate::detect::{Inbox, Slot, WhenFull};
 use crate::events::{EventBuilder, Habits};
 use crate::live::Live;
-use crate::model::{
-    CameraSlug, CameraState, Captured, DwellMark, Event, Examination, Finding, Focus, Observation, Packet,
-    Picture, Shot, Sighting, TrackChange, TrackUpdate,
-};
-use crate::recognise::{LeadSender, Leads};
+use crate::model::{CameraSlug, CameraState, DwellMark, Event, Finding, Packet, Picture, TrackChange};
+use crate::recognise::Leads;
 use crate::telemetry::{CameraLabel, Stage, Telemetry};
-use crate::track::{Places, Tracker};
 
 /// Findings between two threads. One with a picture is a JPEG, and a camera makes a few in a minute.
 const FINDINGS: usize = 16;
-/// A live camera without a frame for this long has lost sight of its objects.
-const BLIND_AFTER: Duration = Duration::from_secs(10);
 
 /// The running threads.
 #[derive(Debug)]
@@ -46,7 +37,7 @@ pub(crate) struct Pipeline {
     cameras: Vec<CameraSlug>,
     threads: Vec<StageThread>,
     inbox: Arc<Inbox>,
-    examiner: Arc<Mutex<Option<Examiner>>>,
+    examiners: Arc<Mutex<Option<Examiners>>>,
     analyst: Arc<Mutex<Option<Analyst>>>,
 }
 
@@ -86,7 +77,7 @@ impl Pipeline {
         config: &Config,
         mut cameras: Vec<CameraInput>,
         when_full: WhenFull,
-        Eyes { examiner, mut analyst }: Eyes,
+        Eyes { examiners, mut analyst }: Eyes,
         telemetry: &Arc<Telemetry>,
         wishes: Wishes<'_>,
         sink: impl FnMut(Event, Option<Picture>) -> ControlFlow<()> + Send + 'static,
@@ -96,7 +87,7 @@ impl Pipeline {
             cameras: cameras.iter().map(|camera| camera.config.slug().clone()).collect(),
             threads: Vec::new(),
             inbox: Inbox::new(),
-            examiner: Arc::default(),
+            examiners: Arc::default(),
             analyst: Arc::default(),
         };
         let (events_in, findings) = sync_channel::<Finding>(FINDINGS);
@@ -119,7 +110,7 @@ impl Pipeline {
             config,
             &cameras,
             when_full,
-            examiner,
+            examiners.first.min_score(),
             Arc::clone(&pipeline.inbox),
             telemetry,
             marks,
@@ -132,11 +123,11 @@ impl Pipeline {
                 (camera, slot)
             })
             .collect();
-        let returned = Arc::clone(&pipeline.examiner);
+        let returned = Arc::clone(&pipeline.examiners);
         pipeline.spawn("detect", None, move || {
-            let examiner = looking.run(&analyse_in);
+            let examiners = looking.run(examiners, &analyse_in);
             drop(analyse_in);
-            *returned.lock().unwrap_or_else(PoisonError::into_inner) = examiner;
+            *returned.lock().unwrap_or_else(PoisonError::into_inner) = examiners;
         })?;
 
         for (camera, slot) in slots {
@@ -195,150 +186,9 @@ impl Pipeline {
             }
         }
         anyhow::ensure!(panicked.is_empty(), "the stage {} failed", panicked.join(", "));
-        let examiner = self.examiner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let examiners = self.examiners.lock().unwrap_or_else(PoisonError::into_inner).take();
         let analyst = self.analyst.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(examiner.zip(analyst).map(|(examiner, analyst)| Eyes { examiner, analyst }))
-    }
-}
-
-/// Thread `detect`.
-struct Looking {
-    examiner: Examiner,
-    inbox: Arc<Inbox>,
-    telemetry: Arc<Telemetry>,
-    patience: Duration,
-    /// Cameras looked at together.
-    most: usize,
-    live: bool,
-    trackers: HashMap<CameraSlug, Watched>,
-    marks: watch::Receiver<Vec<DwellMark>>,
-}
-
-struct Watched {
-    tracker: Tracker,
-    faces: FaceMode,
-    /// The last frame, and when it got here.
-    last: Option<(Captured, Instant)>,
-}
-
-impl Looking {
-    fn new(
-        config: &Config,
-        cameras: &[CameraInput],
-        when_full: WhenFull,
-        examiner: Examiner,
-        inbox: Arc<Inbox>,
-        telemetry: &Arc<Telemetry>,
-        mut marks: watch::Receiver<Vec<DwellMark>>,
-    ) -> Self {
-        let known = marks.borrow_and_update().clone();
-        let watched = |input: &CameraInput| {
-            let camera = &input.config;
-            let mut tracker = Tracker::new(
-                Arc::clone(&camera.camera),
-                Places { zones: camera.zones.clone(), lines: camera.lines.clone() },
-                config.track.clone(),
-                config.events.clone(),
-                examiner.min_score(),
-            );
-            tracker.set_dwell_marks(&known);
-            (camera.slug().clone(), Watched { tracker, faces: camera.faces, last: None })
-        };
-        Self {
-            trackers: cameras.iter().map(watched).collect(),
-            // A single camera has nobody to wait for.
-            patience: if cameras.len() > 1 { config.detect.batch_wait } else { Duration::ZERO },
-            most: config.detect.batch_size,
-            live: when_full == WhenFull::NewestWins,
-            telemetry: Arc::clone(telemetry),
-            examiner,
-            inbox,
-            marks,
-        }
-    }
-
-    /// Until all cameras are gone, or nobody wants updates. Gives the detector back, unless the network failed.
-    fn run(mut self, out: &LeadSender) -> Option<Examiner> {
-        let inbox = Arc::clone(&self.inbox);
-        while let Some(observations) = inbox.take(Duration::from_secs(1), self.patience, self.most) {
-            self.follow_rules();
-            let (updates, sightings) = match self.look(observations) {
-                Ok(found) => found,
-                Err(error) => {
-                    tracing::error!(%error, "the detector failed");
-                    inbox.close();
-                    return None;
-                }
-            };
-            let told = updates.into_iter().all(|update| out.tell(update));
-            if !told || !sightings.into_iter().all(|sighting| out.show(sighting)) {
-                inbox.close();
-                return None;
-            }
-        }
-        for watched in self.trackers.values_mut() {
-            if let Some((captured, _)) = watched.last {
-                // The receiver is gone only when its stage has failed, which `join` reports.
-                watched.tracker.finish(captured).into_iter().for_each(|update| _ = out.tell(update));
-            }
-        }
-        Some(self.examiner)
-    }
-
-    /// Rules may change while the agent runs.
-    fn follow_rules(&mut self) {
-        // An error means that the sender is gone: a replay's rules never change.
-        if self.marks.has_changed().unwrap_or(false) {
-            let marks = self.marks.borrow_and_update();
-            self.trackers.values_mut().for_each(|watched| watched.tracker.set_dwell_marks(&marks));
-        }
-    }
-
-    /// News of tracks, and the frames in which faces are to be looked for.
-    fn look(&mut self, observations: Vec<Observation>) -> Result<(Vec<TrackUpdate<Shot>>, Vec<Sighting>)> {
-        let job = |observation: Observation| {
-            let watched = self.trackers.get(&observation.frame.camera.slug);
-            let focus =
-                watched.map_or_else(Focus::default, |w| w.tracker.focus(observation.frame.captured.at));
-            (observation, focus)
-        };
-        let jobs = observations.into_iter().map(job).collect();
-        let examinations = self.examiner.examine(jobs)?;
-        let _busy = self.examiner.worker().busy_with(Stage::Track);
-        let (mut updates, mut sightings) = (Vec::new(), Vec::new());
-        for examination in examinations {
-            let camera = &examination.frame.camera.slug;
-            if let Some(watched) = self.trackers.get_mut(camera) {
-                watched.last = Some((examination.frame.captured, Instant::now()));
-                updates.extend(watched.tracker.update(&examination));
-                sightings.extend(watched.sighting(&examination));
-                let follows = watched.tracker.follows(examination.frame.captured.at);
-                self.inbox.looked(camera, examination.examined.len(), follows);
-                self.telemetry.frame_processed();
-            }
-        }
-        if self.live {
-            for watched in self.trackers.values_mut() {
-                if let Some((captured, arrived)) = watched.last.take_if(|(_, at)| at.elapsed() > BLIND_AFTER)
-                {
-                    updates.extend(watched.tracker.finish(captured.after(arrived.elapsed())));
-                }
-            }
-        }
-        Ok((updates, sightings))
-    }
-}
-
-impl Watched {
-    /// The frame, if somebody is in it whose face is to be looked at.
-    fn sighting(&self, examination: &Examination) -> Option<Sighting> {
-        let frame = &examination.frame;
-        let people = match self.faces {
-            FaceMode::Off => return None,
-            FaceMode::People | FaceMode::Always => self.tracker.people(frame.captured.at),
-        };
-        let moving = self.faces == FaceMode::Always && examination.motion.active;
-        (moving || !people.is_empty()).then(|| Sighting { frame: Arc::clone(frame), people, moving })
+        Ok(examiners.zip(analyst).map(|(examiners, analyst)| Eyes { examiners, analyst }))
     }
 }
 

@@ -186,6 +186,8 @@ pub struct Detect {
     pub long_side: u32,
     /// `None`: the manifest's.
     pub min_score: Option<f32>,
+    /// Inferences at once. `None`: as the machine has processors for.
+    pub sessions: Option<usize>,
     /// Threads of one inference.
     pub threads: usize,
     /// Pictures in one inference.

@@ -169,6 +169,7 @@ fn detect(section: Section<'_>) -> Detect {
         precision: section.choice("precision", &precisions),
         long_side: section.whole("long_side", 64..=4096),
         min_score: (min_score > 0.0).then_some(min_score),
+        sessions: Some(section.whole("sessions", 0..=16)).filter(|sessions| *sessions > 0),
         threads: section.whole("threads", 1..=64),
         batch_size: section.whole("batch_size", 1..=64),
         batch_wait: Duration::from_millis(section.whole("batch_wait_ms", 0..=1000)),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::family::{self, Reading};
-use crate::config::{Config, Job, Manifest, Precision, coco80_index};
-use crate::inference::{InferenceError, Network, RawBox, Runtime, Sight, Steps, Suited, suited, suppress};
+use crate::config::{Config, Job, Manifest, coco80_index};
+use crate::inference::{InferenceError, Network, RawBox, Runtime, Sight, Steps, suppress};
 use crate::model::{Detection, Label, Rect, home_label};
 use crate::pixels::View;
 use crate::telemetry::{Stage, Worker};
@@ -14,7 +14,6 @@ use crate::telemetry::{Stage, Worker};
 pub struct Detector {
     network: Network,
     classes: Vec<Class>,
-    precision: Precision,
 }
 
 #[derive(Debug, Clone)]
@@ -26,9 +25,8 @@ struct Class {
 }
 
 impl Detector {
-    /// Opens the network of a manifest for objects, in the precision that suits the machine.
+    /// Opens the network of a manifest for objects.
     pub fn open(runtime: &Runtime, manifest: Manifest, config: &Config) -> Result<Self, InferenceError> {
-        let Suited { manifest, precision, .. } = suited(runtime, manifest, config)?;
         let class = |(index, name): (usize, &String)| Class {
             name: name.as_str().into(),
             label: home_label(name),
@@ -37,13 +35,7 @@ impl Detector {
         let classes = manifest.output.classes.iter().enumerate().map(class).collect();
         let steps = Steps { prepare: Stage::Preprocess, run: Stage::Inference, read: Stage::Postprocess };
         let network = Network::open(runtime, manifest, Job::Objects, config.detect.threads, steps)?;
-        Ok(Self { network, classes, precision })
-    }
-
-    /// How exactly it computes.
-    #[must_use]
-    pub fn precision(&self) -> Precision {
-        self.precision
+        Ok(Self { network, classes })
     }
 
     /// The manifest it was opened with.

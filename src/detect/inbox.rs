@@ -1,4 +1,4 @@
-//! The newest frame of each camera, for the one thread that owns the session.
+//! The newest frame of each camera, for the threads that own a session each.
 //!
 //! One slot a camera. When a slot is full, a live camera's newer frame replaces the older one (counted as
 //! `newer_frame`, intended: an old picture is of no use to anybody); a replay waits, because it must look at every frame, and so
@@ -44,7 +44,7 @@ struct State {
 #[derive(Debug)]
 struct Place {
     waiting: Option<Observation>,
-    /// One was fetched and is being looked at.
+    /// One was fetched and is being looked at; the next one must wait until that is done.
     looked_at: bool,
     /// As said after the last look.
     follows: bool,
@@ -58,6 +58,11 @@ impl Place {
 
     fn is_full(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    /// It can be fetched.
+    fn is_ready(&self) -> bool {
+        self.is_full() && !self.looked_at
     }
 }
 
@@ -87,7 +92,7 @@ impl Inbox {
     pub fn take(&self, idle: Duration, patience: Duration, most: usize) -> Option<Vec<Observation>> {
         let deadline = Instant::now() + idle;
         let mut state = self.lock();
-        while !state.slots.values().any(Place::is_full) {
+        while !state.slots.values().any(Place::is_ready) {
             if state.slots.is_empty() {
                 return None;
             }
@@ -97,14 +102,14 @@ impl Inbox {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let deadline = Instant::now() + patience;
-        while !state.slots.values().all(Place::is_full) {
+        while !state.slots.values().all(|place| place.is_full() || place.looked_at) {
             let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else {
                 break;
             };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let served = state.served;
-        let mut full: Vec<&mut Place> = state.slots.values_mut().filter(|place| place.is_full()).collect();
+        let mut full: Vec<&mut Place> = state.slots.values_mut().filter(|place| place.is_ready()).collect();
         full.sort_by_key(|place| place.work);
         full.truncate(most.max(1));
         let first = full.first().map_or(served, |place| served.max(place.work));
@@ -237,6 +242,13 @@ mod tests {
         Observation { frame: Arc::new(frame), motion: MotionReport::default() }
     }
 
+    /// Takes and looks, as a detector does; the numbers of the frames.
+    fn look(inbox: &Inbox) -> Option<Vec<u64>> {
+        let taken = inbox.take(Duration::from_secs(5), Duration::ZERO, 4)?;
+        taken.iter().for_each(|observation| inbox.looked(&observation.frame.camera.slug, 1, true));
+        Some(taken.iter().map(|observation| observation.frame.number).collect())
+    }
+
     #[test]
     fn the_newest_frame_wins_and_the_loss_is_counted() {
         let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
@@ -256,8 +268,8 @@ mod tests {
         let writer =
             std::thread::spawn(move || (1..=50).all(|number| slot.put(observation("a", number), false)));
         let mut numbers = Vec::new();
-        while let Some(taken) = inbox.take(Duration::from_secs(5), Duration::ZERO, 4) {
-            numbers.extend(taken.iter().map(|o| o.frame.number));
+        while let Some(looked_at) = look(&inbox) {
+            numbers.extend(looked_at);
         }
         assert!(writer.join().expect("the writer ends"));
         assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
@@ -278,6 +290,29 @@ mod tests {
     }
 
     #[test]
+    fn two_detectors_never_look_at_one_camera_at_a_time() {
+        let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
+        let slot = |name| inbox.slot(slug(name), WhenFull::NewestWins, Arc::clone(&telemetry));
+        let (yard, door) = (slot("yard"), slot("door"));
+        let take = |idle| {
+            let taken = inbox.take(Duration::from_millis(idle), Duration::from_secs(5), 1).expect("cameras");
+            taken.first().map(|o| (o.frame.camera.slug.to_string(), o.frame.number))
+        };
+        assert!(yard.put(observation("yard", 1), false));
+        assert!(door.put(observation("door", 1), false));
+        assert_eq!(take(5000), Some(("door".to_owned(), 1)));
+        assert_eq!(take(5000), Some(("yard".to_owned(), 1)));
+        assert!(door.put(observation("door", 2), false));
+        assert_eq!(take(10), None, "the picture before is not done");
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| take(5000));
+            inbox.looked(&slug("door"), 1, true);
+            waiting.join().expect("it gets one")
+        });
+        assert_eq!(waiting, Some(("door".to_owned(), 2)));
+    }
+
+    #[test]
     fn a_closed_inbox_lets_waiting_cameras_go() {
         let (inbox, telemetry) = (Inbox::new(), Arc::new(Telemetry::default()));
         let slot = inbox.slot(slug("a"), WhenFull::Wait, telemetry);
@@ -295,8 +330,8 @@ mod tests {
         let writer =
             std::thread::spawn(move || (1..=20).all(|number| slot.put(observation("a", number), true)));
         let mut numbers = Vec::new();
-        while let Some(taken) = inbox.take(Duration::from_secs(5), Duration::ZERO, 4) {
-            numbers.extend(taken.iter().map(|o| o.frame.number));
+        while let Some(looked_at) = look(&inbox) {
+            numbers.extend(looked_at);
         }
         assert!(writer.join().expect("the writer ends"));
         assert_eq!(numbers, (1..=20).collect::<Vec<_>>());

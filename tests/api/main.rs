@@ -7,6 +7,7 @@ mod alerts;
 mod auth;
 mod connections;
 mod customers;
+mod detectors;
 mod event_types;
 mod first_start;
 mod ingest;
