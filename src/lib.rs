@@ -52,9 +52,9 @@
 //!
 //! # Two walls that were moved
 //!
-//! - The tracker runs on the detector's thread (or one of two: a camera is looked at by one at a time), not after it: what it follows decides where the detector looks next, and a
-//!   replay must give the same events each time, so a frame is tracked before the next one of its camera is planned. What may
-//!   take long (encoding pictures, faces) has the thread `analyse`.
+//! - The tracker runs on the detector's thread (or on one of two: a camera is looked at by one at a time), not after it: what it
+//!   follows decides where the detector looks next, and a replay must give the same events each time, so a frame is tracked
+//!   before the next one of its camera is planned. What may take long (encoding pictures, faces) has the thread `analyse`.
 //! - [`model::Event`] carries `serde`, alone in [`model`]: its JSON is the contract with API, templates and store, and a second copy,
 //!   mapped by hand, could only drift from it.
 
