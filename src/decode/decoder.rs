@@ -232,7 +232,7 @@ impl Engine {
     fn new(codec: Codec, hardware: Hardware) -> Self {
         #[cfg(feature = "libav")]
         match Libav::begin(codec, hardware == Hardware::Auto) {
-            Ok(engine) => return Self::Libav(codec, engine),
+            Ok(engine) => return Self::Libav(codec, Box::new(engine)),
             // A codec that is not for it, or that the system's library was built without.
             Err(DecodeError::Unsupported(_) | DecodeError::Damaged(_) | DecodeError::Panicked) => {}
         }

@@ -81,10 +81,10 @@ enum Headers {
 
 impl Libav {
     /// A decoder for H.264 or H.265, new or rested. `hardware`: one in hardware may do the work.
-    pub(in crate::decode) fn begin(codec: Codec, hardware: bool) -> Result<Box<Self>, DecodeError> {
+    pub(in crate::decode) fn begin(codec: Codec, hardware: bool) -> Result<Self, DecodeError> {
         let mut begun = match rested::take(codec) {
             Some(rested) => rested,
-            None => Box::new(Self::open(codec)?),
+            None => Self::open(codec)?,
         };
         begun.hardware = if hardware { Hardware::new(codec) } else { None };
         Ok(begun)
@@ -137,7 +137,7 @@ impl Libav {
     }
 
     /// Forgets all pictures, and is kept for whoever begins next; unless it would hold back the first ones now.
-    pub(in crate::decode) fn rest(mut self: Box<Self>) {
+    pub(in crate::decode) fn rest(mut self) {
         if self.holds_back() {
             return;
         }

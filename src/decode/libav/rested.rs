@@ -11,21 +11,21 @@ use crate::model::Codec;
 /// As many as are in use at once while all cameras are quiet, on most machines.
 const MOST: usize = 2;
 
-static RESTED: Mutex<Vec<Box<Libav>>> = Mutex::new(Vec::new());
+static RESTED: Mutex<Vec<Libav>> = Mutex::new(Vec::new());
 
-fn rested() -> MutexGuard<'static, Vec<Box<Libav>>> {
+fn rested() -> MutexGuard<'static, Vec<Libav>> {
     RESTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One for this codec, as if it were new.
-pub(super) fn take(codec: Codec) -> Option<Box<Libav>> {
+pub(super) fn take(codec: Codec) -> Option<Libav> {
     let mut rested = rested();
     let last = rested.iter().rposition(|decoder| decoder.codec() == codec)?;
     Some(rested.swap_remove(last))
 }
 
 /// For later, if there are not enough.
-pub(super) fn keep(decoder: Box<Libav>) {
+pub(super) fn keep(decoder: Libav) {
     let mut rested = rested();
     if rested.len() < MOST {
         rested.push(decoder);
