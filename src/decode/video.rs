@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
@@ -40,6 +40,9 @@ pub fn run(
     // Nobody is left who could be told to stop.
     let _ = video.flush().into_iter().try_for_each(out);
 }
+
+/// Looks of all cameras come one after the other: many have their key frames at the same time, and each needs a decoder.
+static LOOKING: Mutex<()> = Mutex::new(());
 
 /// See the module.
 pub struct Video<'t> {
@@ -101,11 +104,13 @@ impl<'t> Video<'t> {
 
     /// The same for a key frame, which is decoded now, out of its turn. `None` if it cannot be.
     pub fn glimpse(&mut self, packet: Packet) -> Option<&Frame> {
+        let looking = LOOKING.lock().unwrap_or_else(PoisonError::into_inner);
         // Hardware is for what is decoded without pause.
         let mut decoder = Decoder::new(Arc::clone(&self.develop.camera));
         let frames = self.develop.decode(&mut decoder, &packet);
         let key = decoder.name().is_some().then_some(packet);
         let held = self.develop.flush(&mut decoder);
+        drop(looking);
         self.waiting.push_back(Waiting::Glimpsed(Glimpse { key, shown: frames.len(), held }, frames));
         match self.waiting.back() {
             Some(Waiting::Glimpsed(_, frames)) => frames.last(),
