@@ -14,6 +14,7 @@ mod images;
 mod inspector;
 mod looking;
 mod mains;
+mod memory;
 mod pace;
 mod pipeline;
 mod probe;

@@ -16,7 +16,7 @@ use super::access::{first_token, sign_pictures};
 use super::connections::Connections;
 use super::eyes::Eyes;
 use super::pipeline::{CameraInput, Pipeline, Wishes};
-use super::{face_seer, inspector_verifier, report, watchdog};
+use super::{face_seer, inspector_verifier, memory, report, watchdog};
 use crate::api::{self, Access, ApiState, Services};
 use crate::capture::Capture;
 use crate::config::Config;
@@ -222,6 +222,7 @@ async fn watch(
     telemetry: &Telemetry,
 ) -> Result<()> {
     let mut tick = tokio::time::interval(watchdog::interval());
+    let mut give_back = tokio::time::interval(memory::GIVE_BACK_EVERY);
     loop {
         tokio::select! {
             () = signals.any() => {
@@ -242,6 +243,7 @@ async fn watch(
                 }
                 watchdog::feed(telemetry);
             }
+            _ = give_back.tick() => memory::give_back(),
         }
     }
 }
