@@ -114,11 +114,7 @@ impl Libav {
 
     /// Which of them decodes, for people.
     pub(in crate::decode) fn name(&self) -> &'static str {
-        if self.hardware.as_ref().is_some_and(Hardware::decodes) {
-            "libavcodec, V4L2 M2M"
-        } else {
-            "libavcodec"
-        }
+        self.hardware.as_ref().and_then(Hardware::name).unwrap_or("libavcodec")
     }
 
     /// Processor time that was spent for its pictures on other threads since this was last asked.
