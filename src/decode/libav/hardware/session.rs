@@ -237,9 +237,6 @@ fn picture(frame: &frame::Video, number: i64, size: (usize, usize)) -> Result<Pi
     if frame.pts() != Some(number) {
         return refused("a picture is missing");
     }
-    if (frame.width() as usize) < size.0 || (frame.height() as usize) < size.1 || frame.planes() == 0 {
-        return refused("a picture is too small");
-    }
     let mut downloaded = frame::Video::empty();
     let frame = if frame.format() == Pixel::VAAPI {
         porchlight_vaapi::download(frame, &mut downloaded)
@@ -248,5 +245,8 @@ fn picture(frame: &frame::Video, number: i64, size: (usize, usize)) -> Result<Pi
     } else {
         frame
     };
+    if (frame.width() as usize) < size.0 || (frame.height() as usize) < size.1 || frame.planes() == 0 {
+        return refused("a picture is too small");
+    }
     planes::picture(frame, size, 0).map_err(|error| Failure::Refused(error.to_string()))
 }
