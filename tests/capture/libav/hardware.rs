@@ -202,7 +202,7 @@ fn decodes_a_clip() {
                 // As long as the pictures of a group would take from a camera: what is behind catches up.
                 std::thread::sleep(Duration::from_millis(pause));
             }
-            match decoder.decode(packet) {
+            match decoder.decode(&packet) {
                 Ok(decoded) => {
                     let name = decoder.name().unwrap_or("none");
                     lines.extend(

@@ -96,11 +96,6 @@ impl Hardware {
         }
     }
 
-    /// The stream ends here, or pauses.
-    pub(super) fn leave(&mut self) {
-        self.stage = Stage::Software;
-    }
-
     /// Decoding could begin with the next packet. `size`: that of the pictures before it, px, if it was not the first.
     pub(super) fn key_frame(&mut self, size: Option<(usize, usize)>, parameter_sets: &[u8]) {
         if parameter_sets.is_empty() {
