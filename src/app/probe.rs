@@ -128,7 +128,7 @@ fn watch(mut packets: Receiver<Packet>, camera: &CameraConfig, length: Duration)
     while let Some(packet) = packets.blocking_recv() {
         seen.packet(&packet);
         let before = thread_cpu();
-        let result = decoder.decode(packet);
+        let result = decoder.decode(&packet);
         seen.cpu += thread_cpu().saturating_sub(before);
         seen.decoder = decoder.name().or(seen.decoder);
         match result {

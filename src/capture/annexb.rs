@@ -17,6 +17,8 @@ enum Nal {
     Picture,
     /// A sequence parameter set: without it nothing can be decoded.
     SequenceParameters,
+    /// Nor without a picture parameter set.
+    PictureParameters,
     /// Anything else.
     Other,
 }
@@ -28,12 +30,14 @@ impl Nal {
                 5 => Self::KeyPicture,
                 1..=4 => Self::Picture,
                 7 => Self::SequenceParameters,
+                8 => Self::PictureParameters,
                 _ => Self::Other,
             },
             Codec::H265 => match header >> 1 & 63 {
                 16..=21 => Self::KeyPicture,
                 0..=31 => Self::Picture,
                 33 => Self::SequenceParameters,
+                34 => Self::PictureParameters,
                 _ => Self::Other,
             },
             Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => Self::Other,
@@ -55,9 +59,9 @@ pub(super) fn is_key(codec: Codec, data: &[u8]) -> bool {
 
 /// Puts the stream's parameter sets before a key frame that came without.
 pub(super) fn complete(codec: Codec, data: &mut Vec<u8>, parameter_sets: &[u8]) {
-    let has_them = kinds(codec, data)
-        .take_while(|kind| matches!(kind, Nal::SequenceParameters | Nal::Other))
-        .any(|kind| kind == Nal::SequenceParameters);
+    let before: Vec<Nal> =
+        kinds(codec, data).take_while(|kind| !matches!(kind, Nal::KeyPicture | Nal::Picture)).collect();
+    let has_them = [Nal::SequenceParameters, Nal::PictureParameters].iter().all(|kind| before.contains(kind));
     if !has_them {
         data.splice(0..0, parameter_sets.iter().copied());
     }
@@ -175,11 +179,12 @@ mod tests {
 
     #[test]
     fn a_key_frame_gets_the_parameter_sets_that_it_lacks() {
-        let (set, picture) = ([0, 0, 1, 33 << 1, 1, 7], [0, 0, 0, 1, 21 << 1, 1, 9]);
+        let (set, picture) = ([0, 0, 1, 33 << 1, 1, 7, 0, 0, 1, 34 << 1, 1], [0, 0, 0, 1, 21 << 1, 1, 9]);
         for (came, is) in [
             (picture.to_vec(), [&set[..], &picture].concat()),
             ([&set[..], &picture].concat(), [&set[..], &picture].concat()),
             ([&picture[..], &set].concat(), [&set[..], &picture, &set].concat()),
+            ([&set[..6], &picture].concat(), [&set[..], &set[..6], &picture].concat()),
         ] {
             let mut data = came;
             assert!(is_key(Codec::H265, &data));

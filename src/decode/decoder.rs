@@ -114,8 +114,6 @@ pub struct Decoder {
     hardware: Hardware,
     /// `None`: nothing can be decoded before the next key frame.
     engine: Option<Engine>,
-    /// One that is done, and can begin anew for less than a new one costs.
-    rested: Option<Engine>,
     reorder: Reorder,
     /// Frames whose turn has come, and that no caller has got yet.
     ready: Vec<Frame>,
@@ -125,14 +123,7 @@ impl Decoder {
     /// A decoder that waits for a key frame. In software.
     #[must_use]
     pub fn new(camera: Arc<Camera>) -> Self {
-        Self {
-            camera,
-            hardware: Hardware::Off,
-            engine: None,
-            rested: None,
-            reorder: Reorder::default(),
-            ready: Vec::new(),
-        }
+        Self { camera, hardware: Hardware::Off, engine: None, reorder: Reorder::default(), ready: Vec::new() }
     }
 
     /// Whether hardware may decode what is decoded without pause, where there is one and it is faster.
@@ -148,7 +139,7 @@ impl Decoder {
     }
 
     /// Decodes one access unit. After an error, and after a gap, packets are dropped up to the next key frame.
-    pub fn decode(&mut self, packet: Packet) -> Result<Decoded, DecodeError> {
+    pub fn decode(&mut self, packet: &Packet) -> Result<Decoded, DecodeError> {
         // What is left of a picture before a gap would be an error of the next one.
         if packet.gap || self.engine.as_ref().is_some_and(|engine| engine.codec() != packet.codec) {
             self.end();
@@ -156,24 +147,20 @@ impl Decoder {
         if self.engine.is_none() && !packet.key {
             return Ok(self.decoded(Some("no_key_frame")));
         }
-        let rested = self.rested.take().filter(|engine| engine.codec() == packet.codec);
-        let engine = self
-            .engine
-            .get_or_insert_with(|| rested.unwrap_or_else(|| Engine::new(packet.codec, self.hardware)));
-        let decoded = match engine.decode(&packet) {
+        let engine = self.engine.get_or_insert_with(|| Engine::new(packet.codec, self.hardware));
+        let decoded = match engine.decode(packet) {
             Ok(pictures) => self.place(pictures),
             Err(error) => Err(error),
         };
         match decoded {
             Ok(in_time) => Ok(self.decoded(if in_time { None } else { Some("late_picture") })),
             Err(error) => {
-                if error == DecodeError::Panicked {
-                    self.engine = None;
+                // Nothing comes any more that could be shown before these; the caller gets them with the next packet. And nobody
+                // gets an engine in which damage may have left something behind.
+                if let Some(engine) = self.engine.take().filter(|_| error != DecodeError::Panicked) {
+                    let _ = self.drain(engine);
                 }
-                // Nothing comes any more that could be shown before these. The caller gets them with the next packet.
-                self.end();
-                // Nor is anything kept that damage may have left behind.
-                self.rested = None;
+                self.reorder.flush(&mut self.ready);
                 Err(error)
             }
         }
@@ -188,12 +175,17 @@ impl Decoder {
 
     /// Gets what engine and order still hold, and waits for a key frame.
     fn end(&mut self) {
-        if let Some(mut engine) = self.engine.take() {
-            // What cannot be shown at an end is not missed.
-            let _ = self.place(engine.drain());
-            self.rested = engine.rest();
+        if let Some(engine) = self.engine.take() {
+            self.drain(engine).rest();
         }
         self.reorder.flush(&mut self.ready);
+    }
+
+    /// Gets what the engine still holds.
+    fn drain(&mut self, mut engine: Engine) -> Engine {
+        // What cannot be shown at an end is not missed.
+        let _ = self.place(engine.drain());
+        engine
     }
 
     /// Puts pictures into display order. False: one came too late for its place.
@@ -240,7 +232,7 @@ impl Engine {
     #[cfg_attr(not(feature = "libav"), expect(unused_variables, reason = "only libavcodec knows hardware"))]
     fn new(codec: Codec, hardware: Hardware) -> Self {
         #[cfg(feature = "libav")]
-        match Libav::new(codec, hardware == Hardware::Auto) {
+        match Libav::begin(codec, hardware == Hardware::Auto) {
             Ok(engine) => return Self::Libav(codec, Box::new(engine)),
             // A codec that is not for it, or that the system's library was built without.
             Err(DecodeError::Unsupported(_) | DecodeError::Damaged(_) | DecodeError::Panicked) => {}
@@ -317,12 +309,12 @@ impl Engine {
         }
     }
 
-    /// As if nothing had been decoded.
-    fn rest(self) -> Option<Self> {
+    /// Nothing more is to be decoded. What a new one would cost too much for is kept for another.
+    fn rest(self) {
         match self {
             #[cfg(feature = "libav")]
-            Self::Libav(codec, engine) => Some(Self::Libav(codec, engine.restarted()?)),
-            Self::H264(_) | Self::H265(_) | Self::Still(_) => None,
+            Self::Libav(_, engine) => engine.rest(),
+            Self::H264(_) | Self::H265(_) | Self::Still(_) => {}
         }
     }
 }

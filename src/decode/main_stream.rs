@@ -277,7 +277,7 @@ impl MainPictures {
         for (number, packet) in packets {
             let result = {
                 let _busy = self.worker.busy();
-                self.decoder.decode(Packet::clone(&packet))
+                self.decoder.decode(&packet)
             };
             self.next = Some(number + 1);
             match result {

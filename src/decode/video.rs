@@ -2,7 +2,10 @@
 //!
 //! Pictures wait while nobody needs them ([`super::Plan`] says so). A key frame can be looked at ahead of its turn: if it shows
 //! that nothing happened, what waits before it is forgotten; if something did, everything is decoded in its order, so the frames
-//! of the onset are seen as if they had been decoded at once, with both clocks as they were. No picture is decoded twice.
+//! of the onset are seen as if they had been decoded at once, with both clocks as they were.
+//!
+//! Between two looks nothing is held but coded pictures: a decoder with its pictures is 2.5 MB of memory for each camera, and most
+//! looks show that nothing happened. The price is that a key frame from which decoding goes on is decoded twice.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -43,18 +46,27 @@ pub struct Video<'t> {
     develop: Develop<'t>,
     /// Stands before the first that waits.
     decoder: Decoder,
-    hardware: Hardware,
-    /// The one before it, for the next glimpse.
-    spare: Option<Box<Decoder>>,
+    /// The key frame before the first that waits, if it was looked at: the decoder does not know it.
+    shown: Option<Glimpse>,
     waiting: VecDeque<Waiting>,
-    shown: u64,
+    numbered: u64,
     last_time: Option<Captured>,
 }
 
 enum Waiting {
     Coded(Packet),
-    /// A key frame that was looked at ahead of its turn, and the decoder that goes on from there.
-    Glimpsed(Box<Decoder>, Vec<Frame>),
+    /// A key frame that was looked at ahead of its turn, and its frames.
+    Glimpsed(Glimpse, Vec<Frame>),
+}
+
+/// What a look at a key frame leaves behind.
+struct Glimpse {
+    /// `None`: it could not be decoded.
+    key: Option<Packet>,
+    /// Frames that came out at once.
+    shown: usize,
+    /// Those that would have come out with what follows.
+    held: Vec<Frame>,
 }
 
 impl<'t> Video<'t> {
@@ -79,7 +91,7 @@ impl<'t> Video<'t> {
             told: Vec::new(),
         };
         let decoder = Decoder::new(Arc::clone(camera)).with_hardware(hardware);
-        Self { develop, decoder, hardware, spare: None, waiting: VecDeque::new(), shown: 0, last_time: None }
+        Self { develop, decoder, shown: None, waiting: VecDeque::new(), numbered: 0, last_time: None }
     }
 
     /// Puts a picture behind those that wait. How many wait is for the [`super::Plan`] to bound.
@@ -89,11 +101,12 @@ impl<'t> Video<'t> {
 
     /// The same for a key frame, which is decoded now, out of its turn. `None` if it cannot be.
     pub fn glimpse(&mut self, packet: Packet) -> Option<&Frame> {
-        let camera = &self.develop.camera;
-        let fresh = || Box::new(Decoder::new(Arc::clone(camera)).with_hardware(self.hardware));
-        let mut decoder = self.spare.take().unwrap_or_else(fresh);
-        let frames = self.develop.decode(&mut decoder, packet);
-        self.waiting.push_back(Waiting::Glimpsed(decoder, frames));
+        // Hardware is for what is decoded without pause.
+        let mut decoder = Decoder::new(Arc::clone(&self.develop.camera));
+        let frames = self.develop.decode(&mut decoder, &packet);
+        let key = decoder.name().is_some().then_some(packet);
+        let held = self.develop.flush(&mut decoder);
+        self.waiting.push_back(Waiting::Glimpsed(Glimpse { key, shown: frames.len(), held }, frames));
         match self.waiting.back() {
             Some(Waiting::Glimpsed(_, frames)) => frames.last(),
             Some(Waiting::Coded(_)) | None => None,
@@ -111,17 +124,34 @@ impl<'t> Video<'t> {
     /// Decodes the first that waits; `None` when none does. With B frames a picture may give no frame, and the next one several.
     pub fn decode_next(&mut self) -> Option<Vec<Frame>> {
         let mut frames = match self.waiting.pop_front()? {
-            Waiting::Coded(packet) => self.develop.decode(&mut self.decoder, packet),
-            Waiting::Glimpsed(mut decoder, glimpsed) => {
-                std::mem::swap(&mut self.decoder, &mut decoder);
-                let mut frames = self.develop.flush(&mut decoder);
-                self.spare = Some(decoder);
+            Waiting::Coded(packet) => {
+                let mut frames = self.catch_up();
+                frames.extend(self.develop.decode(&mut self.decoder, &packet));
+                frames
+            }
+            Waiting::Glimpsed(glimpse, glimpsed) => {
+                let mut frames = self.finish();
+                self.shown = Some(glimpse);
                 frames.extend(glimpsed);
                 frames
             }
         };
         self.count(&mut frames);
         Some(frames)
+    }
+
+    /// Decodes the key frame that was shown already, for what follows it. Gives the frames of it that were not.
+    fn catch_up(&mut self) -> Vec<Frame> {
+        let Some(Glimpse { key: Some(key), shown, .. }) = self.shown.take() else { return Vec::new() };
+        let mut frames = self.develop.decode(&mut self.decoder, &key);
+        frames.split_off(shown.min(frames.len()))
+    }
+
+    /// What is still held, when nothing follows that needs it.
+    fn finish(&mut self) -> Vec<Frame> {
+        let mut frames = self.shown.take().map_or_else(Vec::new, |glimpse| glimpse.held);
+        frames.extend(self.develop.flush(&mut self.decoder));
+        frames
     }
 
     /// Whether pictures wait.
@@ -133,15 +163,15 @@ impl<'t> Video<'t> {
     /// The frames that the decoder still holds at the end of the stream.
     #[must_use]
     pub fn flush(&mut self) -> Vec<Frame> {
-        let mut frames = self.develop.flush(&mut self.decoder);
+        let mut frames = self.finish();
         self.count(&mut frames);
         frames
     }
 
     fn count(&mut self, frames: &mut [Frame]) {
         for frame in frames {
-            frame.number = self.shown;
-            self.shown += 1;
+            frame.number = self.numbered;
+            self.numbered += 1;
             // Later stages take differences of these. Live time stamps are settled with the first pictures of a session and
             // may go back a little there.
             match self.last_time {
@@ -159,7 +189,7 @@ impl std::fmt::Debug for Video<'_> {
         f.debug_struct("Video")
             .field("camera", &self.develop.camera.slug)
             .field("waiting", &self.waiting.len())
-            .field("shown", &self.shown)
+            .field("numbered", &self.numbered)
             .finish_non_exhaustive()
     }
 }
@@ -180,7 +210,7 @@ struct Develop<'t> {
 }
 
 impl Develop<'_> {
-    fn decode(&mut self, decoder: &mut Decoder, packet: Packet) -> Vec<Frame> {
+    fn decode(&mut self, decoder: &mut Decoder, packet: &Packet) -> Vec<Frame> {
         let (at, key, bytes) = (packet.captured.at, packet.key, packet.data.len());
         let busy = self.worker.busy();
         let result = decoder.decode(packet);

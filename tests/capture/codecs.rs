@@ -153,7 +153,7 @@ fn without_b_frames_each_h265_packet_gives_its_picture_at_once() {
     for packet in packets {
         assert_eq!(packet.codec, Codec::H265);
         let captured = packet.captured;
-        let decoded = decoder.decode(packet).expect("a whole picture");
+        let decoded = decoder.decode(&packet).expect("a whole picture");
         let times: Vec<Captured> = decoded.frames.iter().map(|frame| frame.captured).collect();
         assert_eq!(times, [captured]);
     }
@@ -235,7 +235,7 @@ fn a_jpeg_is_the_picture_that_ffmpeg_sees() {
         let theirs = std::fs::read(&raw).expect("ffmpeg wrote it");
         let first = packets(&path).remove(0);
         let mut decoder = Decoder::new(first.camera.clone());
-        let frame = decoder.decode(first).expect("a JPEG").frames.remove(0);
+        let frame = decoder.decode(&first).expect("a JPEG").frames.remove(0);
         let ours = [frame.y(), frame.u(), frame.v()].concat();
         assert_eq!(ours.len(), theirs.len());
         let sum: u64 = ours.iter().zip(&theirs).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
@@ -264,7 +264,7 @@ fn damaged_h265_and_jpeg_never_panic_and_the_next_key_frame_heals() {
                         packet.data.truncate(random.usize(..packet.data.len()));
                     }
                 }
-                match decoder.decode(packet) {
+                match decoder.decode(&packet) {
                     Ok(decoded) if !damaged => {
                         let got: Vec<String> = decoded.frames.iter().map(|frame| shown(frame).hash).collect();
                         assert_eq!(got, expected[index..=index], "{name} {index}");

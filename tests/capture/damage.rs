@@ -46,7 +46,7 @@ fn flipped_bytes_never_panic_and_the_next_key_frame_heals() {
                 if matches!(index / GROUP, 1 | 3) && random.u8(..3) == 0 {
                     flip(&mut packet, &mut random);
                 }
-                match decoder.decode(packet) {
+                match decoder.decode(&packet) {
                     Ok(decoded) => frames.extend(decoded.frames.iter().map(shown)),
                     Err(DecodeError::Panicked) => panics += 1,
                     Err(DecodeError::Damaged(_) | DecodeError::Unsupported(_)) => errors += 1,
@@ -86,7 +86,7 @@ fn after_a_gap_nothing_is_shown_before_the_next_key_frame() {
             continue;
         }
         packet.gap = index == 14;
-        let decoded = decoder.decode(packet).expect("whole packets");
+        let decoded = decoder.decode(&packet).expect("whole packets");
         frames.extend(decoded.frames.iter().map(shown));
         dropped.extend(decoded.dropped);
     }
@@ -106,9 +106,9 @@ fn random_bytes_are_no_pictures() {
         let length = random.usize(..400);
         packet.data =
             [0, 0, 1, random.u8(..)].into_iter().chain((0..length).map(|_| random.u8(..))).collect();
-        let result = decoder.decode(packet);
+        let result = decoder.decode(&packet);
         assert!(result.is_err() || result.is_ok_and(|decoded| decoded.frames.is_empty()));
     }
-    let decoded = decoder.decode(good[0].clone()).expect("a whole key frame");
+    let decoded = decoder.decode(&good[0]).expect("a whole key frame");
     assert_eq!(decoded.frames.len(), 1);
 }

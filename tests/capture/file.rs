@@ -117,7 +117,7 @@ fn without_b_frames_each_packet_gives_its_picture_at_once() {
     let mut decoder = Decoder::new(packets[0].camera.clone());
     for packet in packets {
         let captured = packet.captured;
-        let decoded = decoder.decode(packet).expect("a whole picture");
+        let decoded = decoder.decode(&packet).expect("a whole picture");
         let times: Vec<Captured> = decoded.frames.iter().map(|frame| frame.captured).collect();
         assert_eq!(times, [captured]);
     }

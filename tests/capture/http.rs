@@ -39,7 +39,7 @@ fn pictures() -> &'static Pictures {
             let data = std::fs::read(path).expect("ffmpeg wrote it");
             let (camera, captured, pts) = (identity.clone(), Captured::now(), Duration::ZERO);
             let packet = Packet { camera, captured, pts, codec: Codec::Jpeg, key: true, gap: false, data };
-            shown(&decoder.decode(packet).expect("a JPEG").frames[0]).hash
+            shown(&decoder.decode(&packet).expect("a JPEG").frames[0]).hash
         });
         let hashes = decoded.collect();
         Pictures { folder, hashes }

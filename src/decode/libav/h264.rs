@@ -38,6 +38,8 @@ pub(super) struct Headers {
 }
 
 struct Slice {
+    /// Number of its picture parameter set.
+    parameters: u32,
     order: i32,
     frame_num: u32,
     is_reference: bool,
@@ -56,6 +58,10 @@ impl Headers {
         let slice = self
             .slice(&sps, slices, idr)
             .map_err(|_| DecodeError::Damaged("the header of its slice ends early".to_owned()))?;
+        // The library may know another stream's by that number.
+        if !self.sets.iter().any(|unit| picture_parameters(unit) == Some(slice.parameters)) {
+            return Err(DecodeError::Damaged("its parameter sets are missing".to_owned()));
+        }
         if begins.is_some() {
             self.first = (!idr).then_some(slice.order);
         } else if !sps.slices.gaps_allowed && self.is_missing_one(&sps, slice.frame_num) {
@@ -107,9 +113,7 @@ impl Headers {
     fn slice(&self, sps: &Sps, slices: &[u8], idr: bool) -> Result<Slice, OutOfData> {
         let header = emulation_unprevent(&slices[1..slices.len().min(HEADER)]);
         let mut bits = BitReader::new(&header);
-        for _first_macroblock_kind_parameters in 0..3 {
-            bits.read_ue()?;
-        }
+        let (_first_macroblock, _kind, parameters) = (bits.read_ue()?, bits.read_ue()?, bits.read_ue()?);
         if sps.slices.separate_planes {
             bits.read_bits(2)?;
         }
@@ -130,25 +134,31 @@ impl Headers {
         };
         let is_reference = slices[0] & 0b110_0000 != 0 || sps.slices.order_bits.is_none();
         // Two fields have two places, and their frame has one.
-        Ok(Slice { order: if is_field { order & !1 } else { order }, frame_num, is_reference })
+        Ok(Slice { parameters, order: if is_field { order & !1 } else { order }, frame_num, is_reference })
     }
 
     /// Takes the parameter sets of an access unit.
     fn parameters(&mut self, units: &[&[u8]]) {
         let kind = |unit: &[u8]| unit.first().map(|header| header & 31);
-        if units.iter().any(|unit| kind(unit) == Some(SPS)) {
+        if units.iter().any(|unit| kind(unit) == Some(SPS) && !self.sets.iter().any(|known| known == unit)) {
             self.sets.clear();
         }
         for unit in units.iter().filter(|unit| matches!(kind(unit), Some(SPS | PPS))) {
             if kind(unit) == Some(SPS) {
                 self.sps = found(unit).or(self.sps);
             }
-            if self.sets.len() < MOST_SETS {
+            if self.sets.len() < MOST_SETS && !self.sets.iter().any(|known| known == unit) {
                 self.sets.push(unit.to_vec());
             }
             self.told = false;
         }
     }
+}
+
+/// The number of a picture parameter set, if it is one.
+fn picture_parameters(unit: &[u8]) -> Option<u32> {
+    let start = unit.get(1..unit.len().min(HEADER)).filter(|_| unit[0] & 31 == PPS)?;
+    BitReader::new(&emulation_unprevent(start)).read_ue().ok()
 }
 
 fn found(unit: &[u8]) -> Option<Sps> {

@@ -16,6 +16,7 @@ mod h264;
 mod h265;
 mod hardware;
 mod planes;
+mod rested;
 
 use std::collections::VecDeque;
 use std::sync::Once;
@@ -79,8 +80,17 @@ enum Headers {
 }
 
 impl Libav {
-    /// A decoder for H.264 or H.265. `hardware`: one in hardware may do the work.
-    pub(in crate::decode) fn new(codec: Codec, hardware: bool) -> Result<Self, DecodeError> {
+    /// A decoder for H.264 or H.265, new or rested. `hardware`: one in hardware may do the work.
+    pub(in crate::decode) fn begin(codec: Codec, hardware: bool) -> Result<Self, DecodeError> {
+        let mut begun = match rested::take(codec) {
+            Some(rested) => rested,
+            None => Self::open(codec)?,
+        };
+        begun.hardware = if hardware { Hardware::new(codec) } else { None };
+        Ok(begun)
+    }
+
+    fn open(codec: Codec) -> Result<Self, DecodeError> {
         let (id, headers) = match codec {
             Codec::H264 => (Id::H264, Headers::H264(H264::default())),
             Codec::H265 => (Id::HEVC, Headers::H265(Box::default())),
@@ -108,17 +118,13 @@ impl Libav {
             sent: VecDeque::new(),
             number: 0,
             size: None,
-            hardware: if hardware { Hardware::new(codec) } else { None },
+            hardware: None,
         })
     }
 
     /// Which of them decodes, for people.
     pub(in crate::decode) fn name(&self) -> &'static str {
-        if self.hardware.as_ref().is_some_and(Hardware::decodes) {
-            "libavcodec, V4L2 M2M"
-        } else {
-            "libavcodec"
-        }
+        self.hardware.as_ref().and_then(Hardware::name).unwrap_or("libavcodec")
     }
 
     /// Processor time that was spent for its pictures on other threads since this was last asked.
@@ -126,22 +132,26 @@ impl Libav {
         self.hardware.as_mut().map_or(Duration::ZERO, Hardware::take_cpu)
     }
 
-    /// Forgets all pictures, and waits for a key frame again. `None`: it would hold back the first ones now.
-    pub(in crate::decode) fn restarted(mut self: Box<Self>) -> Option<Box<Self>> {
-        self.size = None;
-        if let Some(hardware) = &mut self.hardware {
-            hardware.leave();
-        }
+    /// Forgets all pictures, and is kept for whoever begins next; unless it would hold back the first ones now.
+    pub(in crate::decode) fn rest(mut self) {
         if self.holds_back() {
-            return None;
+            return;
         }
         match &mut self.headers {
             Headers::H264(headers) => *headers = H264::default(),
             Headers::H265(headers) => **headers = H265::default(),
         }
         self.library.flush();
+        (self.size, self.hardware) = (None, None);
         self.sent.clear();
-        Some(self)
+        rested::keep(self);
+    }
+
+    fn codec(&self) -> Codec {
+        match &self.headers {
+            Headers::H264(_) => Codec::H264,
+            Headers::H265(_) => Codec::H265,
+        }
     }
 
     /// The pictures that come out with this one: none, itself, or an earlier one.
