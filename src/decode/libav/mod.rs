@@ -124,11 +124,7 @@ impl Libav {
 
     /// Which of them decodes, for people.
     pub(in crate::decode) fn name(&self) -> &'static str {
-        if self.hardware.as_ref().is_some_and(Hardware::decodes) {
-            "libavcodec, V4L2 M2M"
-        } else {
-            "libavcodec"
-        }
+        self.hardware.as_ref().and_then(Hardware::name).unwrap_or("libavcodec")
     }
 
     /// Processor time that was spent for its pictures on other threads since this was last asked.
@@ -250,8 +246,8 @@ impl Libav {
                         return Err(DecodeError::Damaged("parts of it are missing".to_owned()));
                     }
                     let Sent { order, begins, captured } = sent;
-                    let size = (self.frame.width() as usize, self.frame.height() as usize);
-                    let picture = planes::picture(&self.frame, size, order)?;
+                    let frame = std::mem::replace(&mut self.frame, frame::Video::empty());
+                    let picture = planes::lent(frame, order)?;
                     return Ok(Some(Placed { begins, captured, picture }));
                 }
                 // The first field of two, or nothing more.

@@ -171,6 +171,7 @@ static void decode(struct session *s, const struct buffer *coded)
         int h265 = s->coded.format.pixelformat == V4L2_PIX_FMT_HEVC;
         const AVCodec *codec = avcodec_find_decoder(h265 ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264);
         s->decoder = avcodec_alloc_context3(codec);
+        s->decoder->opaque = s; /* not one of the program */
         s->decoder->thread_count = 1;
         s->decoder->flags |= AV_CODEC_FLAG_UNALIGNED;
         if (avcodec_open2(s->decoder, codec, NULL))
@@ -520,7 +521,7 @@ struct dirent64 *readdir64(DIR *folder)
 
 int avcodec_send_packet(AVCodecContext *context, const AVPacket *packet)
 {
-    if (context->codec && !context->codec->wrapper_name)
+    if (context->codec && !context->codec->wrapper_name && !context->hw_device_ctx && !context->opaque)
         usleep(1000 * setting("M2M_SOFTWARE_MS"));
     return REAL(avcodec_send_packet)(context, packet);
 }

@@ -1,4 +1,5 @@
-//! One stream's way to a decoder of the hardware and back: V4L2 M2M, which a Raspberry Pi 4 has.
+//! One stream's way to a decoder of the hardware and back: V4L2 M2M, which a Raspberry Pi 4 has, or VAAPI, which Intel's and AMD's
+//! graphics have. Where there are several, each gets its trial, and the fastest decodes.
 //!
 //! Software decodes from the first picture on, so nothing waits for a trial. From a key frame on that comes while a stream is decoded
 //! without pause, a [`Session`] of the hardware decodes beside it ([`Trial`]): the same packets, on a thread of its own, and its
@@ -11,13 +12,15 @@
 //!
 //! What does not belong here: how the software decodes, and what is damage.
 
+mod device;
 mod session;
 mod standing;
 mod trial;
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::device::Device;
 use self::session::Session;
 use self::standing::{Kind, May, Standings};
 use self::trial::Trial;
@@ -27,7 +30,7 @@ use crate::model::Codec;
 
 pub(super) use self::trial::Cost;
 
-/// For all cameras of the process: they share the device.
+/// For all cameras of the process: they share the devices.
 static STANDINGS: Mutex<Standings> = Mutex::new(Standings::new());
 
 fn standings() -> MutexGuard<'static, Standings> {
@@ -37,7 +40,7 @@ fn standings() -> MutexGuard<'static, Standings> {
 /// What went wrong with the hardware.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Failure {
-    #[error("no device for this video can be opened: {0}")]
+    #[error("it cannot be opened for this video: {0}")]
     Open(String),
     #[error("it does not keep up")]
     Behind,
@@ -72,7 +75,7 @@ enum Stage {
 impl Hardware {
     /// `None`: this machine has none.
     pub(super) fn new(codec: Codec) -> Option<Self> {
-        is_there().then(|| Self {
+        (!Device::all().is_empty()).then(|| Self {
             codec,
             stage: Stage::Software,
             parameter_sets: Vec::new(),
@@ -82,7 +85,15 @@ impl Hardware {
 
     /// Whether it decodes instead of the software.
     pub(super) fn decodes(&self) -> bool {
-        matches!(self.stage, Stage::Instead(..))
+        self.name().is_some()
+    }
+
+    /// Of what decodes instead of the software.
+    pub(super) fn name(&self) -> Option<&'static str> {
+        match &self.stage {
+            Stage::Instead(_, session) => Some(session.device().name()),
+            Stage::Software | Stage::Beside(..) => None,
+        }
     }
 
     /// Decoding could begin with the next packet. `size`: that of the pictures before it, px, if it was not the first.
@@ -113,7 +124,7 @@ impl Hardware {
             return Err(DecodeError::Damaged("no hardware decodes".to_owned()));
         };
         let made = session.decode(data).map_err(|failure| {
-            failed(kind, &failure);
+            failed(session.device(), kind, &failure);
             DecodeError::Damaged(format!("hardware decoder: {failure}"))
         })?;
         self.cpu += made.cpu;
@@ -128,12 +139,13 @@ impl Hardware {
         cost: Cost,
     ) {
         let Stage::Beside(kind, trial, _) = &mut self.stage else { return };
+        let device = trial.device();
         let followed = match (pictures.len(), pictures.next()) {
             (1, Some(picture)) => trial.follow(data, picture, cost),
             _ => Err(Failure::Refused("the stream's pictures do not come one by one".to_owned())),
         };
         if let Err(failure) = followed {
-            failed(kind, &failure);
+            failed(device, kind, &failure);
             self.stage = Stage::Software;
         }
     }
@@ -145,31 +157,33 @@ impl Hardware {
 }
 
 fn begin(kind: Kind) -> Stage {
-    let Some(turn) = Turn::take(&kind) else { return Stage::Software };
-    match Session::open(kind.codec, kind.size) {
+    let Some((device, turn)) = Turn::take(&kind) else { return Stage::Software };
+    match Session::open(device, kind.codec, kind.size) {
         Ok(session) => Stage::Beside(kind, Box::new(Trial::new(session)), turn),
         Err(failure) => {
-            failed(&kind, &failure);
+            failed(device, &kind, &failure);
             Stage::Software
         }
     }
 }
 
 fn judge(kind: Kind, mut trial: Box<Trial>, turn: Option<Turn>) -> Stage {
+    let device = trial.device();
     match trial.is_enough() {
         Ok(false) => return Stage::Beside(kind, trial, turn),
         Ok(true) => {}
         Err(failure) => {
-            failed(&kind, &failure);
+            failed(device, &kind, &failure);
             return Stage::Software;
         }
     }
-    // Without a turn it was the faster one before.
+    // Without a turn it was the fastest before.
     if turn.is_some() {
         let [software, hardware] = trial.costs();
         let is_faster = hardware.wall < software.wall;
         let ms = |time: Duration| (time.as_secs_f64() * 1e5).round() / 100.0;
         tracing::info!(
+            device = device.name(),
             codec = kind.codec.as_str(),
             width = kind.size.0,
             height = kind.size.1,
@@ -178,11 +192,13 @@ fn judge(kind: Kind, mut trial: Box<Trial>, turn: Option<Turn>) -> Stage {
             software_cpu_ms = ms(software.cpu),
             hardware_cpu_ms = ms(hardware.cpu),
             uses = if is_faster { "hardware" } else { "software" },
-            "hardware decoding (V4L2 M2M) measured, a picture"
+            "hardware decoding measured, a picture"
         );
-        standings().measured(&kind, is_faster);
-        if !is_faster {
-            return Stage::Software;
+        standings().measured(device, &kind, is_faster.then_some(hardware.wall));
+        drop(turn);
+        // The next device has its turn, or this one is the fastest.
+        if standings().may(&kind, Device::all(), Instant::now()) != May::Use(device) {
+            return begin(kind);
         }
     }
     Stage::Instead(kind, trial.into_session())
@@ -192,15 +208,15 @@ fn judge(kind: Kind, mut trial: Box<Trial>, turn: Option<Turn>) -> Stage {
 struct Turn;
 
 impl Turn {
-    /// `None`: the hardware is not for this stream now. `Some(None)`: it is, and nothing is to be measured.
-    fn take(kind: &Kind) -> Option<Option<Self>> {
+    /// `None`: the hardware is not for this stream now. Without a turn: it is, and nothing is to be measured.
+    fn take(kind: &Kind) -> Option<(&'static Device, Option<Self>)> {
         let mut standings = standings();
-        match standings.may(kind, Instant::now()) {
+        match standings.may(kind, Device::all(), Instant::now()) {
             May::Nothing => None,
-            May::Use => Some(None),
-            May::Try => {
+            May::Use(device) => Some((device, None)),
+            May::Try(device) => {
                 standings.trying(Some(Instant::now()));
-                Some(Some(Self))
+                Some((device, Some(Self)))
             }
         }
     }
@@ -212,15 +228,16 @@ impl Drop for Turn {
     }
 }
 
-fn failed(kind: &Kind, failure: &Failure) {
-    let is_news = standings().failed(kind, failure, Instant::now());
+fn failed(device: &'static Device, kind: &Kind, failure: &Failure) {
+    let is_news = standings().failed(device, kind, failure, Instant::now());
+    let device = device.name();
     let (codec, width, height) = (kind.codec.as_str(), kind.size.0, kind.size.1);
     match failure {
         Failure::Open(_) | Failure::Behind if is_news => {
-            tracing::info!(codec, width, height, %failure, "decoding in software, not by the hardware (V4L2 M2M)");
+            tracing::info!(device, codec, width, height, %failure, "decoding in software, not by the hardware");
         }
         Failure::Late | Failure::Differs | Failure::Refused(_) | Failure::Silent if is_news => {
-            tracing::warn!(codec, width, height, %failure, "decoding in software, not by the hardware (V4L2 M2M)");
+            tracing::warn!(device, codec, width, height, %failure, "decoding in software, not by the hardware");
         }
         Failure::Open(_)
         | Failure::Behind
@@ -229,16 +246,7 @@ fn failed(kind: &Kind, failure: &Failure) {
         | Failure::Refused(_)
         | Failure::Idle
         | Failure::Silent => {
-            tracing::debug!(codec, width, height, %failure, "still decoding in software");
+            tracing::debug!(device, codec, width, height, %failure, "still decoding in software");
         }
     }
-}
-
-/// Whether there is any device of that kind; cameras are among them.
-fn is_there() -> bool {
-    static IS_THERE: OnceLock<bool> = OnceLock::new();
-    *IS_THERE.get_or_init(|| {
-        let devices = std::fs::read_dir("/dev").into_iter().flatten().flatten();
-        devices.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("video"))
-    })
 }

@@ -3,16 +3,20 @@
 //! Every picture comes out with its own packet, as from software: what holds one back is an error here, because an alert would
 //! wait too. Only the first two may be late, while the driver finds out the size of the pictures and gets its memory.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use ffmpeg_next::codec::decoder::Check;
 use ffmpeg_next::codec::decoder::{self, Video};
-use ffmpeg_next::codec::{Context, Parameters, packet};
+use ffmpeg_next::codec::{Context, Flags, Id, Parameters, packet, threading};
+use ffmpeg_next::format::Pixel;
 use ffmpeg_next::util::error::EAGAIN;
 use ffmpeg_next::{Dictionary, Error as LibraryError, Rational, frame};
 
 use super::super::planes;
 use super::Failure;
+use super::device::Device;
 use crate::decode::decoder::Picture;
 use crate::model::Codec;
 use crate::telemetry::thread_cpu;
@@ -46,6 +50,7 @@ pub(super) struct Made {
 }
 
 pub(super) struct Session {
+    device: &'static Device,
     packets: SyncSender<Vec<u8>>,
     made: Receiver<Result<Made, Failure>>,
     /// Packets of which nothing came out yet.
@@ -56,11 +61,11 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens the device in the background. `size`: that of the stream's pictures, px. Whatever fails comes with the first picture.
-    pub(super) fn open(codec: Codec, size: (usize, usize)) -> Result<Self, Failure> {
+    pub(super) fn open(device: &'static Device, codec: Codec, size: (usize, usize)) -> Result<Self, Failure> {
         let (packets, waiting) = sync_channel(MOST_WAITING);
         let (out, made) = sync_channel(MOST_WAITING + 2);
         let work = move || {
-            if let Err(failure) = work(codec, size, &waiting, &out) {
+            if let Err(failure) = work(device, codec, size, &waiting, &out) {
                 // Whoever has left does not want to know.
                 let _ = out.send(Err(failure));
             }
@@ -69,7 +74,11 @@ impl Session {
             .name("decode-hardware".to_owned())
             .spawn(work)
             .map_err(|error| Failure::Open(error.to_string()))?;
-        Ok(Self { packets, made, outstanding: 0, heard: Instant::now() })
+        Ok(Self { device, packets, made, outstanding: 0, heard: Instant::now() })
+    }
+
+    pub(super) fn device(&self) -> &'static Device {
+        self.device
     }
 
     /// Hands over a packet.
@@ -120,13 +129,13 @@ impl Session {
 
 /// The session's thread: until nobody sends packets or takes pictures.
 fn work(
+    device: &Device,
     codec: Codec,
     size: (usize, usize),
     packets: &Receiver<Vec<u8>>,
     out: &SyncSender<Result<Made, Failure>>,
 ) -> Result<(), Failure> {
-    let mut library = open(codec, size)?;
-    let refused = |error: LibraryError| Failure::Refused(error.to_string());
+    let mut library = open(device, codec, size)?;
     // The library asks drivers for buffers of this size, and cuts off what is longer.
     let most_bytes = size.0 * size.1 * 3 / 4;
     let mut given = 0;
@@ -142,6 +151,9 @@ fn work(
         let (began, cpu) = (Instant::now(), thread_cpu());
         let mut coded = packet::Packet::copy(&data);
         coded.set_pts(Some(number));
+        // Many a device tells with the first packet that it is not for this kind of video.
+        let failure = if number == 0 { Failure::Open } else { Failure::Refused };
+        let refused = |error: LibraryError| failure(error.to_string());
         library.send_packet(&coded).map_err(refused)?;
         while given <= number {
             // Each in a frame of its own: while one is kept, the driver's buffer is, and a change of size waits for it.
@@ -172,27 +184,48 @@ fn work(
     Ok(())
 }
 
-fn open(codec: Codec, (width, height): (usize, usize)) -> Result<Video, Failure> {
-    let name = match codec {
-        Codec::H264 => "h264_v4l2m2m",
-        Codec::H265 => "hevc_v4l2m2m",
+fn open(device: &Device, codec: Codec, size: (usize, usize)) -> Result<Video, Failure> {
+    let (id, m2m) = match codec {
+        Codec::H264 => (Id::H264, "h264_v4l2m2m"),
+        Codec::H265 => (Id::HEVC, "hevc_v4l2m2m"),
         Codec::Jpeg | Codec::Yuyv { .. } | Codec::Nv12 { .. } => return Err(Failure::Open(String::new())),
     };
-    let cannot = |error: LibraryError| Failure::Open(error.to_string());
-    let found = decoder::find_by_name(name).ok_or(LibraryError::DecoderNotFound).map_err(cannot)?;
+    let opened = match device {
+        Device::V4l2M2m => open_m2m(m2m, size),
+        Device::Vaapi(render_node) => open_vaapi(id, render_node),
+    };
+    opened.map_err(|error| Failure::Open(error.to_string()))
+}
+
+fn open_m2m(name: &str, (width, height): (usize, usize)) -> Result<Video, LibraryError> {
+    let found = decoder::find_by_name(name).ok_or(LibraryError::DecoderNotFound)?;
     // Only an encoder's settings have a size that can be set; the driver makes its buffers for it.
-    let mut sized = Context::new().encoder().video().map_err(cannot)?;
+    let mut sized = Context::new().encoder().video()?;
     sized.set_width(width as u32);
     sized.set_height(height as u32);
     let mut parameters = Parameters::from(&sized);
     parameters.set_id(found.id());
     let mut context = Context::new_with_codec(found);
-    context.set_parameters(parameters).map_err(cannot)?;
+    context.set_parameters(parameters)?;
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(MICROSECOND);
     let mut options = Dictionary::new();
     options.set("num_output_buffers", BUFFERS);
-    decoder.open_as_with(found, options).and_then(decoder::Opened::video).map_err(cannot)
+    decoder.open_as_with(found, options).and_then(decoder::Opened::video)
+}
+
+/// The software's decoder, which reads the headers, and has the device do the rest.
+fn open_vaapi(id: Id, render_node: &Path) -> Result<Video, LibraryError> {
+    let found = decoder::find(id).ok_or(LibraryError::DecoderNotFound)?;
+    let mut context = Context::new_with_codec(found);
+    // Pictures come with their packets, and damage that it sees is an error.
+    context.set_threading(threading::Config::count(1));
+    context.set_flags(Flags::UNALIGNED | Flags::OUTPUT_CORRUPT);
+    porchlight_vaapi::attach(&mut context, render_node)?;
+    let mut decoder = context.decoder();
+    decoder.check(Check::EXPLODE);
+    decoder.set_packet_time_base(MICROSECOND);
+    decoder.video()
 }
 
 /// `size`: without the rows by which a driver fills up its blocks.
@@ -204,6 +237,14 @@ fn picture(frame: &frame::Video, number: i64, size: (usize, usize)) -> Result<Pi
     if frame.pts() != Some(number) {
         return refused("a picture is missing");
     }
+    let mut downloaded = frame::Video::empty();
+    let frame = if frame.format() == Pixel::VAAPI {
+        porchlight_vaapi::download(frame, &mut downloaded)
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+        &downloaded
+    } else {
+        frame
+    };
     if (frame.width() as usize) < size.0 || (frame.height() as usize) < size.1 || frame.planes() == 0 {
         return refused("a picture is too small");
     }

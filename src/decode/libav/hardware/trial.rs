@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 use super::Failure;
+use super::device::Device;
 use super::session::{Made, Session, WARM_UP};
 use crate::decode::decoder::Picture;
 
@@ -68,6 +69,10 @@ impl Trial {
             wall: middle(&self.costs[of], |cost| cost.wall),
             cpu: middle(&self.costs[of], |cost| cost.cpu),
         })
+    }
+
+    pub(super) fn device(&self) -> &'static Device {
+        self.session.device()
     }
 
     pub(super) fn into_session(self) -> Session {
