@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusty_h264_common::nal::split_annex_b;
 
 use super::h264::H264;
@@ -95,7 +96,7 @@ pub(super) struct Picture {
     pub(super) order: i32,
     /// Pixels.
     pub(super) size: (usize, usize),
-    pub(super) planes: [Vec<u8>; 3],
+    pub(super) planes: [Bytes; 3],
 }
 
 /// A picture that has come out of the decoder.

@@ -1,5 +1,6 @@
 //! H.264 pictures, around `rusty_h264-decoder`: in decode order, with their place in display order.
 
+use bytes::Bytes;
 use rusty_h264_common::YuvFrame;
 use rusty_h264_decoder::{DecodeError as LibraryError, Decoder as Library};
 
@@ -40,7 +41,7 @@ impl H264 {
         Ok(picture.map(|picture| {
             // The planes move; only a picture that is cropped at its left or upper edge is copied, which the library does not do.
             let YuvFrame { width, height, y, u, v } = cropped(picture, self.sps.crop_left, self.sps.crop_top);
-            Picture { order, size: (width, height), planes: [y, u, v] }
+            Picture { order, size: (width, height), planes: [y, u, v].map(Bytes::from) }
         }))
     }
 }

@@ -5,6 +5,7 @@
 //! not wait for either: a picture is finished as soon as its access unit is, and taken out of the library's store of reference
 //! pictures; [`super::reorder`] puts it into its place.
 
+use bytes::Bytes;
 use rusty_h265::decoder::DpbEntry;
 use rusty_h265::nal::{NalHeader, NalType, split_annex_b, unescape};
 use rusty_h265::ps::parse_sps;
@@ -84,7 +85,7 @@ fn picture(entry: &DpbEntry) -> Picture {
     let mut u = y.split_off((width * height).min(y.len()));
     let v = u.split_off(u.len() / 2);
     // Pictures are counted by one here, and by two in H.264.
-    Picture { order: poc.saturating_mul(2), size: (width, height), planes: [y, u, v] }
+    Picture { order: poc.saturating_mul(2), size: (width, height), planes: [y, u, v].map(Bytes::from) }
 }
 
 /// The upper 8 bits of samples of two bytes.

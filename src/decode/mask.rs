@@ -40,14 +40,15 @@ impl PrivacyMask {
             Some(raster) if raster.size == size => raster,
             Some(_) | None => Raster::new(&self.polygons, size),
         };
-        let [y, u, v] = frame.planes_mut();
-        for span in &raster.luma {
-            y[span.clone()].fill(BLACK_LUMA);
-        }
-        for span in &raster.chroma {
-            u[span.clone()].fill(GREY_CHROMA);
-            v[span.clone()].fill(GREY_CHROMA);
-        }
+        frame.paint(|[y, u, v]| {
+            for span in &raster.luma {
+                y[span.clone()].fill(BLACK_LUMA);
+            }
+            for span in &raster.chroma {
+                u[span.clone()].fill(GREY_CHROMA);
+                v[span.clone()].fill(GREY_CHROMA);
+            }
+        });
         self.raster = Some(raster);
     }
 }

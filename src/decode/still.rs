@@ -1,5 +1,6 @@
 //! Pictures that stand for themselves: JPEG, and uncoded ones from USB cameras.
 
+use bytes::Bytes;
 use yuv::{YuvChromaSubsampling, YuvPackedImage, YuvPlanarImageMut};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
@@ -25,7 +26,7 @@ pub(super) fn decode(codec: Codec, data: &[u8]) -> Result<Picture, DecodeError> 
             return Err(DecodeError::Unsupported(format!("{} here", codec.as_str())));
         }
     };
-    Ok(Picture { order: 0, size, planes })
+    Ok(Picture { order: 0, size, planes: planes.map(Bytes::from) })
 }
 
 type Planes = [Vec<u8>; 3];

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
+
 use super::{Camera, Captured};
 
 /// The codec of a compressed picture.
@@ -84,7 +86,8 @@ pub struct FrameError {
     chroma: usize,
 }
 
-/// A decoded picture: I420 (planar Y, Cb, Cr, 8 bit, 4:2:0), rows without padding.
+/// A decoded picture: I420 (planar Y, Cb, Cr, 8 bit, 4:2:0), rows without padding. Its planes may be the decoder's own, so that
+/// they need not be copied.
 pub struct Frame {
     /// Whose picture it is.
     pub camera: Arc<Camera>,
@@ -94,9 +97,9 @@ pub struct Frame {
     pub captured: Captured,
     width: usize,
     height: usize,
-    y: Vec<u8>,
-    u: Vec<u8>,
-    v: Vec<u8>,
+    y: Bytes,
+    u: Bytes,
+    v: Bytes,
 }
 
 impl Frame {
@@ -106,8 +109,9 @@ impl Frame {
         number: u64,
         captured: Captured,
         (width, height): (usize, usize),
-        [y, u, v]: [Vec<u8>; 3],
+        planes: [impl Into<Bytes>; 3],
     ) -> Result<Self, FrameError> {
+        let [y, u, v] = planes.map(Into::into);
         let luma = width * height;
         let chroma = width.div_ceil(2) * height.div_ceil(2);
         if luma == 0 || y.len() != luma || u.len() != chroma || v.len() != chroma {
@@ -152,9 +156,12 @@ impl Frame {
         &self.v
     }
 
-    /// The three planes, for whoever paints on the picture before it is shared (privacy masks).
-    pub fn planes_mut(&mut self) -> [&mut [u8]; 3] {
-        [&mut self.y, &mut self.u, &mut self.v]
+    /// Paints on the picture before it is shared (privacy masks). What the decoder still needs is copied first.
+    pub fn paint(&mut self, paint: impl FnOnce([&mut [u8]; 3])) {
+        let mut planes =
+            [&mut self.y, &mut self.u, &mut self.v].map(|plane| BytesMut::from(std::mem::take(plane)));
+        paint(planes.each_mut().map(|plane| &mut plane[..]));
+        [self.y, self.u, self.v] = planes.map(BytesMut::freeze);
     }
 }
 

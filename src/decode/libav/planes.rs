@@ -1,5 +1,8 @@
 //! The library's pictures as I420 with 8 bits, whatever the stream has.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 
@@ -44,13 +47,43 @@ impl Layout {
     }
 }
 
+/// The picture as it is if it lies in memory as ours do, else a copy. For pictures of a decoder in software, which has as many
+/// buffers as are needed: those of a driver are few.
+pub(super) fn lent(frame: Video, order: i32) -> Result<Picture, DecodeError> {
+    let size = (frame.width() as usize, frame.height() as usize);
+    let half = (size.0.div_ceil(2), size.1.div_ceil(2));
+    let is_i420 = matches!(frame.format(), Pixel::YUV420P | Pixel::YUVJ420P);
+    if !is_i420 || [0, 1, 2].map(|index| frame.stride(index)) != [size.0, half.0, half.0] {
+        return picture(&frame, size, order);
+    }
+    let frame = Arc::new(frame);
+    let plane = |index, (width, height)| {
+        Bytes::from_owner(Lent { frame: Arc::clone(&frame), index, bytes: width * height })
+    };
+    Ok(Picture { order, size, planes: [plane(0, size), plane(1, half), plane(2, half)] })
+}
+
+/// A plane of the library's, which does not use it again before all are dropped.
+struct Lent {
+    frame: Arc<Video>,
+    index: usize,
+    bytes: usize,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame.data(self.index)[..self.bytes]
+    }
+}
+
 /// Copies the upper left part of the planes, once if they are I420 already. `size`: of that part, px; no more than there is.
 pub(super) fn picture(frame: &Video, size: (usize, usize), order: i32) -> Result<Picture, DecodeError> {
     let half = (size.0.div_ceil(2), size.1.div_ceil(2));
     // What drivers of hardware decoders give.
     if frame.format() == Pixel::NV12 {
         let [u, v] = still::apart(&plane(frame, 1, (2 * half.0, half.1), 8));
-        return Ok(Picture { order, size, planes: [plane(frame, 0, size, 8), u, v] });
+        let planes = [plane(frame, 0, size, 8), u, v].map(Bytes::from);
+        return Ok(Picture { order, size, planes });
     }
     let layout = Layout::of(frame.format())
         .ok_or_else(|| DecodeError::Unsupported(format!("pixels of the kind {:?}", frame.format())))?;
@@ -63,7 +96,7 @@ pub(super) fn picture(frame: &Video, size: (usize, usize), order: i32) -> Result
             [1, 2].map(|index| coarser(&plane(frame, index, finer, layout.bits), finer, half))
         }
     };
-    Ok(Picture { order, size, planes: [y, u, v] })
+    Ok(Picture { order, size, planes: [y, u, v].map(Bytes::from) })
 }
 
 /// A plane without the padding of its rows; of more than 8 bits the upper 8.
