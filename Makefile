@@ -55,10 +55,10 @@ check: ## what review would complain about: format, lints, documentation, requir
 	$(call step,1/4,format)
 	cargo fmt --all --check
 	$(call step,2/4,lints)
-	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --exclude porchlight-vaapi --all-targets -- --deny warnings
 	cargo clippy --locked --all-targets --features libav,usb -- --deny warnings
 	$(call step,3/4,documentation)
-	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --exclude porchlight-vaapi --no-deps --document-private-items
 	$(call step,4/4,requirements of the webhook guides without a test)
 	@tests/rows/table --missing --check
 
@@ -67,7 +67,7 @@ test: ## all tests, with real networks, simulated cameras and real receivers
 	$(call step,1/5,installing what is missing)
 	.ci/setup
 	$(call step,2/5,Rust: unit and integration tests)
-	cargo test --locked --workspace
+	cargo test --locked --workspace --exclude porchlight-vaapi
 	cargo test --locked --features libav,usb --lib -- decode usb
 	cargo test --locked --features libav,usb --test capture -- codecs damage file libav
 	$(call step,3/5,objects and faces against independent decoders)
