@@ -4,8 +4,9 @@
 //! that nothing happened, what waits before it is forgotten; if something did, everything is decoded in its order, so the frames
 //! of the onset are seen as if they had been decoded at once, with both clocks as they were.
 //!
-//! Between two looks nothing is held but coded pictures: a decoder with its pictures is 2.5 MB of memory for each camera, and most
-//! looks show that nothing happened. The price is that a key frame from which decoding goes on is decoded twice.
+//! Between two looks nothing is held but coded pictures: with two decoders of libavcodec for each, sixteen idle cameras took 179 MB
+//! of memory, without 164, and most looks show that nothing happened. The price is that a key frame from which decoding goes on is
+//! decoded twice.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;

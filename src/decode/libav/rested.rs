@@ -1,7 +1,7 @@
 //! Decoders that are done with a stream, for whoever begins next, of any camera.
 //!
 //! A quiet camera decodes one picture every few seconds. If each kept a decoder for that, with its tables and its pool of pictures,
-//! sixteen would take 50 MB; and a new one each time costs more than the picture.
+//! sixteen would take 15 MB more; and a new one each time costs more than the picture.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
