@@ -57,7 +57,7 @@ impl Examiners {
         let suited = suited(&runtime, manifest, config)?;
         let sessions = config.detect.sessions.unwrap_or_else(sessions_for_this_machine).min(at_once.max(1));
         let open = |name: String| {
-            let detector = Detector::open(&runtime, suited.manifest.clone(), config)?;
+            let detector = Detector::open(&runtime, &suited, config)?;
             let worker = telemetry.worker(Stage::Inference, name);
             anyhow::Ok(Examiner::new(detector, config.detect.clone(), worker, Arc::clone(telemetry)))
         };

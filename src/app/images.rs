@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageDecoder as _, ImageReader};
 
 use crate::config::{Config, InputSize};
 use crate::detect::Detector;
-use crate::inference::{Library, Runtime};
+use crate::inference::{Library, Runtime, suited};
 use crate::model::Detection;
 use crate::pixels::{Picture, RgbImage, View};
 use crate::telemetry::{Stage, Telemetry, Worker};
@@ -48,7 +48,7 @@ impl ImageDetector {
         let min_score =
             options.min_score.or(config.detect.min_score).unwrap_or(manifest.output.score_threshold);
         let most_overlap = options.most_overlap.unwrap_or(manifest.output.nms_iou);
-        let detector = Detector::open(&runtime, manifest, config)?;
+        let detector = Detector::open(&runtime, &suited(&runtime, manifest, config)?, config)?;
         let worker = Arc::new(Telemetry::default()).worker(Stage::Inference, "detect");
         let long_side = config.detect.long_side;
         Ok(Self { detector, worker, shape, long_side, min_score, most_overlap })

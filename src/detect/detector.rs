@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::family::{self, Reading};
 use crate::config::{Config, Job, Manifest, coco80_index};
-use crate::inference::{InferenceError, Network, RawBox, Runtime, Sight, Steps, suppress};
+use crate::inference::{InferenceError, Network, RawBox, Runtime, Sight, Steps, Suited, suppress};
 use crate::model::{Detection, Label, Rect, home_label};
 use crate::pixels::View;
 use crate::telemetry::{Stage, Worker};
@@ -25,8 +25,9 @@ struct Class {
 }
 
 impl Detector {
-    /// Opens the network of a manifest for objects.
-    pub fn open(runtime: &Runtime, manifest: Manifest, config: &Config) -> Result<Self, InferenceError> {
+    /// Opens a network for objects.
+    pub fn open(runtime: &Runtime, suited: &Suited, config: &Config) -> Result<Self, InferenceError> {
+        let manifest = suited.manifest.clone();
         let class = |(index, name): (usize, &String)| Class {
             name: name.as_str().into(),
             label: home_label(name),

@@ -21,13 +21,14 @@ fn rested() -> MutexGuard<'static, Vec<Libav>> {
 pub(super) fn take(codec: Codec) -> Option<Libav> {
     let mut rested = rested();
     let last = rested.iter().rposition(|decoder| decoder.codec() == codec)?;
-    Some(rested.swap_remove(last))
+    Some(rested.remove(last))
 }
 
-/// For later, if there are not enough.
+/// For later, instead of the one that nobody has wanted for the longest time: of another codec, perhaps.
 pub(super) fn keep(decoder: Libav) {
     let mut rested = rested();
-    if rested.len() < MOST {
-        rested.push(decoder);
+    if rested.len() >= MOST {
+        rested.remove(0);
     }
+    rested.push(decoder);
 }
