@@ -73,7 +73,7 @@ fn damage_heals(codec: &str) {
             last.iter().all(|hash| pictures.contains(hash))
         });
         assert!(healed, "{codec} after {fault}");
-        assert!(one_session_plays(&sim, "/cam"), "{codec} after {fault}");
+        assert!(one_session_plays(&sim, "/cam"), "sessions of {codec} after {fault}");
     }
     running.stop();
     assert_eq!(other.sessions(), 1, "the other camera was left alone");

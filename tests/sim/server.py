@@ -96,7 +96,6 @@ class MediaFactory(GstRtspServer.RTSPMediaFactory):
     def __init__(self, mount, transport):
         super().__init__()
         self.mount = mount
-        self.set_eos_shutdown(True)
         self.set_latency(0)
         self.set_protocols(TRANSPORTS[transport])
         self.connect("media-configure", lambda _factory, media: mount.attach(media))
