@@ -147,8 +147,14 @@ impl Headers {
             if kind(unit) == Some(SPS) {
                 self.sps = found(unit).or(self.sps);
             }
-            if self.sets.len() < MOST_SETS && !self.sets.iter().any(|known| known == unit) {
+            // Of two with one number the library keeps the later one, so whoever comes again comes last; and needs its sequence's
+            // before it.
+            let number = picture_parameters(unit);
+            self.sets
+                .retain(|known| known != unit && (number.is_none() || picture_parameters(known) != number));
+            if self.sets.len() < MOST_SETS {
                 self.sets.push(unit.to_vec());
+                self.sets.sort_by_key(|unit| kind(unit) == Some(PPS));
             }
             self.told = false;
         }
@@ -190,6 +196,20 @@ fn reordered_by(pictures: usize, unit: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_parameter_set_is_gone_when_the_good_one_comes_again() {
+        // libx264, and the same picture parameter set with weighted prediction.
+        let sps = hex::decode("67640016acd940a02ff97011000003000100000300140f162d96").expect("hex digits");
+        let (good, damaged) =
+            (vec![0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0], vec![0x68, 0xef, 0xe3, 0xcb, 0x22, 0xc0]);
+        let mut headers = Headers::default();
+        headers.parameters(&[&sps, &good]);
+        headers.parameters(&[&damaged]);
+        assert_eq!(headers.sets, [&sps[..], &damaged]);
+        headers.parameters(&[&good, &sps]);
+        assert_eq!(headers.sets, [&sps[..], &good]);
+    }
 
     #[test]
     fn a_parameter_set_changes_in_nothing_but_the_order() {
