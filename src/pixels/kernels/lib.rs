@@ -7,7 +7,7 @@
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use libjpeg_turbo_rs::{PixelFormat, Subsampling};
 
 /// How a picture is brought to another size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +54,7 @@ impl Resizer {
 
 /// Compresses an RGB picture, with 4:2:0 chroma. The error is a sentence.
 pub fn encode_jpeg(rgb: &[u8], width: u16, height: u16, quality: u8) -> Result<Vec<u8>, String> {
-    let mut jpeg = Vec::with_capacity(rgb.len() / 12);
-    let mut encoder = Encoder::new(&mut jpeg, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.encode(rgb, width, height, ColorType::Rgb).map_err(|error| error.to_string())?;
-    Ok(jpeg)
+    let (width, height) = (usize::from(width), usize::from(height));
+    libjpeg_turbo_rs::compress(rgb, width, height, PixelFormat::Rgb, quality, Subsampling::S420)
+        .map_err(|error| error.to_string())
 }
