@@ -1,13 +1,12 @@
-//! Resizing and JPEG compression of RGB pictures, behind functions without type parameters.
+//! Resizing of RGB pictures, behind a type without parameters.
 //!
-//! A package of its own, for one reason: both libraries are generic, so whoever calls them compiles them, for every
-//! instruction set, and in development without optimisation. That was more than half of the time that Porchlight itself took
-//! to compile. Here they are compiled once, and optimised. Nothing else belongs here: no frames, no decisions.
+//! A package of its own, for one reason: the library is generic, so whoever calls it compiles it, for every instruction set, and
+//! in development without optimisation, for a large part of the time that Porchlight itself takes to compile. Here it is compiled
+//! once, and optimised. Nothing else belongs here: no frames, no decisions.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
-use libjpeg_turbo_rs::{PixelFormat, Subsampling};
 
 /// How a picture is brought to another size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +49,4 @@ impl Resizer {
         let options = ResizeOptions::new().resize_alg(algorithm);
         self.0.resize_typed(&view, &mut canvas, &options).expect("both pictures have a size");
     }
-}
-
-/// Compresses an RGB picture, with 4:2:0 chroma. The error is a sentence.
-pub fn encode_jpeg(rgb: &[u8], width: u16, height: u16, quality: u8) -> Result<Vec<u8>, String> {
-    let (width, height) = (usize::from(width), usize::from(height));
-    libjpeg_turbo_rs::compress(rgb, width, height, PixelFormat::Rgb, quality, Subsampling::S420)
-        .map_err(|error| error.to_string())
 }
