@@ -87,60 +87,36 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
         username: credentials.username.clone(),
         password: credentials.password.expose_secret().to_owned(),
     });
-    let camera = &capture.camera.slug;
     let wait = capture.naps.wait();
-    let limit = capture.patience.connect;
-    let opened = tokio::time::timeout(limit, open(capture, source, credentials.clone())).await;
-    let Ok(opened) = opened else {
-        let detail = format!(
-            "the camera does not answer within {} s; check its power, cable and address",
-            limit.as_secs_f32().ceil()
-        );
-        return Err(Failure::new(Offline::Unreachable, detail));
-    };
-    let Opened { mut stream, codec, tcp } = opened?;
-    let mut arrivals = capture.arrivals();
-    tracing::debug!(%camera, "session opened");
+    let mut playing = Playing::open(capture, source, credentials).await?;
+    tracing::debug!(camera = %capture.camera.slug, "session opened");
 
+    let mut arrivals = capture.arrivals();
     // What the session's description says; parameters that come with the pictures may say it later, or otherwise.
     let mut news = true;
     let mut clock = CaptureClock::default();
     let (began, mut bytes) = (Instant::now(), 0);
     loop {
-        // Liveness is video frames: a camera may go on answering keep-alives, or sending audio, for ever.
-        let Ok(frame) = tokio::time::timeout(capture.patience.stall, next_frame(&mut stream)).await else {
-            let secs = capture.patience.stall.as_secs_f32();
-            let detail =
-                format!("connected, but no video for {secs} s; restart the camera if this does not pass");
-            return Err(Failure::new(Offline::Stalled, detail));
-        };
-        let frame = match frame {
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => {
-                tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "session failed");
-                return Err(classify(&error, Phase::Play, camera, credentials.as_ref()));
-            }
-            None => return Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
-        };
+        let frame = playing.next_frame().await?;
         news |= frame.has_new_parameters();
+        let id = frame.stream_id();
         if std::mem::take(&mut news)
-            && let Some(size) = parameters(&stream, frame.stream_id()).and_then(size)
+            && let Some(size) = playing.parameters(id).and_then(size)
         {
             arrivals.size(size);
         }
-        let id = frame.stream_id();
         let captured = clock.captured(pts(&frame), Captured::now(), capture.naps.lateness());
-        let mut packet = packet(&capture.camera, codec, captured, frame);
-        if tcp {
+        let mut packet = packet(&capture.camera, playing.codec, captured, frame);
+        if playing.tcp {
             bytes += packet.data.len() as u64;
             wait.set_by_rate(bytes, began.elapsed());
         }
         // The library adds them itself, but not where pictures that are shown earlier may follow (H.265's "clean random access").
         if packet.key
-            && codec == Codec::H265
-            && let Some(video) = parameters(&stream, id)
+            && packet.codec == Codec::H265
+            && let Some(video) = playing.parameters(id)
         {
-            annexb::complete(codec, &mut packet.data, video.extra_data());
+            annexb::complete(packet.codec, &mut packet.data, video.extra_data());
         }
         arrivals.picture(packet.captured.at);
         if out.offer(packet) == Err(Closed) {
@@ -150,17 +126,60 @@ async fn run_session(capture: &Capture, source: &RtspSource, out: &PacketSender)
 }
 
 /// A session that plays.
-struct Opened {
+struct Playing<'c> {
+    capture: &'c Capture,
+    /// For what must not be said of an error.
+    credentials: Option<Credentials>,
     stream: Demuxed,
     codec: Codec,
     tcp: bool,
 }
 
-/// What the stream has said of itself.
-fn parameters(stream: &Demuxed, id: usize) -> Option<&VideoParameters> {
-    match stream.streams().get(id)?.parameters()? {
-        ParametersRef::Video(video) => Some(video),
-        ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
+impl<'c> Playing<'c> {
+    async fn open(
+        capture: &'c Capture,
+        source: &RtspSource,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, Failure> {
+        let limit = capture.patience.connect;
+        let opened = tokio::time::timeout(limit, open(capture, source, credentials.clone())).await;
+        let Ok(opened) = opened else {
+            let detail = format!(
+                "the camera does not answer within {} s; check its power, cable and address",
+                limit.as_secs_f32().ceil()
+            );
+            return Err(Failure::new(Offline::Unreachable, detail));
+        };
+        let (stream, codec, tcp) = opened?;
+        Ok(Self { capture, credentials, stream, codec, tcp })
+    }
+
+    /// Liveness is video frames: a camera may go on answering keep-alives, or sending audio, for ever.
+    async fn next_frame(&mut self) -> Result<VideoFrame, Failure> {
+        let stall = self.capture.patience.stall;
+        match tokio::time::timeout(stall, next_frame(&mut self.stream)).await {
+            Ok(Some(Ok(frame))) => Ok(frame),
+            Ok(Some(Err(error))) => {
+                let (camera, credentials) = (&self.capture.camera.slug, self.credentials.as_ref());
+                tracing::debug!(%camera, error = redact(&error.to_string(), credentials), "session failed");
+                Err(classify(&error, Phase::Play, camera, credentials))
+            }
+            Ok(None) => Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
+            Err(_) => {
+                let secs = stall.as_secs_f32();
+                let detail =
+                    format!("connected, but no video for {secs} s; restart the camera if this does not pass");
+                Err(Failure::new(Offline::Stalled, detail))
+            }
+        }
+    }
+
+    /// What the stream has said of itself.
+    fn parameters(&self, id: usize) -> Option<&VideoParameters> {
+        match self.stream.streams().get(id)?.parameters()? {
+            ParametersRef::Video(video) => Some(video),
+            ParametersRef::Audio(_) | ParametersRef::Message(_) => None,
+        }
     }
 }
 
@@ -170,11 +189,12 @@ fn size(video: &VideoParameters) -> Option<(usize, usize)> {
     Some((usize::try_from(width).ok()?, usize::try_from(height).ok()?))
 }
 
+/// The stream, its codec, and whether it comes over TCP.
 async fn open(
     capture: &Capture,
     source: &RtspSource,
     credentials: Option<Credentials>,
-) -> Result<Opened, Failure> {
+) -> Result<(Demuxed, Codec, bool), Failure> {
     let camera = &capture.camera.slug;
     let failed = |error: retina::Error| {
         tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "cannot open a session");
@@ -212,7 +232,7 @@ async fn open(
         .initial_seq(InitialSequenceNumberPolicy::Ignore)
         .unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
     let stream = session.play(play).await.map_err(failed)?.demuxed().map_err(failed)?;
-    Ok(Opened { stream, codec, tcp })
+    Ok((stream, codec, tcp))
 }
 
 fn video_stream<S: retina::client::State>(session: &Session<S>) -> Result<(usize, Codec), Failure> {
