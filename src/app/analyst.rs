@@ -94,7 +94,7 @@ impl Analyst {
         let mut last = Captured::now();
         loop {
             self.mains.rest();
-            let findings = match leads.next(TICK) {
+            let findings = match leads.next(self.awaits_time().then_some(TICK)) {
                 Next::Lead(Lead::News(update)) => {
                     last = update.at;
                     self.develop(*update)
@@ -127,6 +127,11 @@ impl Analyst {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether something is to be done although nothing comes: a quiet house wakes nobody up.
+    fn awaits_time(&self) -> bool {
+        self.mains.are_used() || self.faces.as_ref().is_some_and(|desk| desk.visitors.are_there())
     }
 
     fn develop(&mut self, mut update: TrackUpdate<Shot>) -> Vec<Finding> {

@@ -27,6 +27,11 @@ impl Mains {
         main.unwrap_or(0).max(frame.width())
     }
 
+    /// Whether one holds what it may give back.
+    pub(super) fn are_used(&self) -> bool {
+        self.0.values().any(MainPictures::is_used)
+    }
+
     /// Gives back what nobody needs now.
     pub(super) fn rest(&mut self) {
         self.0.values_mut().for_each(MainPictures::rest);

@@ -239,9 +239,15 @@ impl MainPictures {
         }
     }
 
+    /// Whether there is something to give back.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// Gives back what nobody has needed for a while.
     pub fn rest(&mut self) {
-        if self.next.is_some() && self.used.elapsed() >= REST {
+        if self.is_used() && self.used.elapsed() >= REST {
             self.begin_anew();
         }
     }

@@ -78,10 +78,10 @@ impl Leads {
         (LeadSender { shared: Arc::clone(&shared), newest_wins, telemetry }, Self(shared))
     }
 
-    /// The oldest, waiting up to `patience` for one.
+    /// The oldest, waiting for one; not longer than `patience`, if that is given.
     #[must_use]
-    pub fn next(&self, patience: Duration) -> Next {
-        let deadline = Instant::now() + patience;
+    pub fn next(&self, patience: Option<Duration>) -> Next {
+        let deadline = patience.map(|patience| Instant::now() + patience);
         let mut state = self.0.lock();
         loop {
             if let Some(lead) = state.queue.pop_front() {
@@ -91,10 +91,14 @@ impl Leads {
             if state.over {
                 return Next::Over;
             }
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else {
-                return Next::Idle;
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            state = match left {
+                None => self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return Next::Idle,
+                Some(left) => {
+                    self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
             };
-            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -166,7 +170,7 @@ mod tests {
 
     fn fetched(leads: &Leads) -> Vec<(String, u64)> {
         let mut all = Vec::new();
-        while let Next::Lead(Lead::Sighting(sighting)) = leads.next(Duration::ZERO) {
+        while let Next::Lead(Lead::Sighting(sighting)) = leads.next(Some(Duration::ZERO)) {
             all.push((sighting.frame.camera.slug.to_string(), sighting.frame.number));
         }
         all
@@ -189,11 +193,22 @@ mod tests {
         let (sender, leads) = Leads::channel(false, Arc::default());
         let showing = std::thread::spawn(move || (1..=50).all(|number| sender.show(sighting("a", number))));
         let mut numbers = Vec::new();
-        while let Next::Lead(Lead::Sighting(sighting)) = leads.next(Duration::from_secs(10)) {
+        while let Next::Lead(Lead::Sighting(sighting)) = leads.next(Some(Duration::from_secs(10))) {
             numbers.push(sighting.frame.number);
         }
         assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
         assert!(showing.join().expect("no panic"));
+    }
+
+    #[test]
+    fn who_has_all_the_time_waits_for_a_frame_or_the_end() {
+        let (sender, leads) = Leads::channel(true, Arc::default());
+        let waiting = std::thread::spawn(move || (leads.next(None), leads.next(None)));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!waiting.is_finished() && sender.show(sighting("a", 1)));
+        drop(sender);
+        let (first, second) = waiting.join().expect("no panic");
+        assert!(matches!(first, Next::Lead(Lead::Sighting(_))) && matches!(second, Next::Over));
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl Visitors {
         self.tick_of(Some(&camera.slug), captured, gallery)
     }
 
+    /// Whether there is somebody whom [`Self::tick`] may have news of.
+    #[must_use]
+    pub fn are_there(&self) -> bool {
+        !self.visitors.is_empty()
+    }
+
     /// What became known by waiting; forgets who has gone.
     pub fn tick(&mut self, now: Captured, gallery: &Gallery) -> Vec<Insight> {
         self.tick_of(None, now, gallery)
