@@ -33,14 +33,17 @@ pub(super) fn events(piece: &[OldEvent], limits: &config::Store, used_bytes: u64
     Cut { remove, go_on: piece.last().is_some_and(goes) }
 }
 
-/// Pictures go by age, those of faces earlier if that is wanted, and by size while there are `total_bytes` of them.
+/// Pictures go by age, those of faces earlier if that is wanted, and by size while there are `total_bytes` of them; never for their
+/// size while a message that shows them is still to be sent, because its body must not change between two attempts. How many of
+/// these there can be is up to the queue, and to the room that new pictures leave on the disk.
 pub(super) fn pictures(piece: &[OldEvent], limits: &config::Store, total_bytes: u64, now: UtcMillis) -> Cut {
     let shortest = limits.pictures_keep.min(limits.face_pictures_keep);
     let mut left = total_bytes;
     let mut remove = Vec::new();
     for event in piece {
         let keep = if event.face { shortest } else { limits.pictures_keep };
-        let goes = left > limits.max_pictures_bytes || is_older(event, keep, now);
+        let too_many = left > limits.max_pictures_bytes && !event.live;
+        let goes = too_many || is_older(event, keep, now);
         if goes && event.picture_bytes > 0 {
             left = left.saturating_sub(event.picture_bytes);
             remove.push(event.id);
@@ -111,10 +114,17 @@ mod tests {
 
     #[test]
     fn pictures_go_by_size_until_the_rest_fits() {
-        let piece = [event(3, false), event(2, true), event(1, false)];
+        let piece = [event(3, false), event(2, false), event(1, false)];
         let cut = pictures(&piece, &limits(), 200, NOW);
         assert_eq!(cut, Cut { remove: vec![piece[0].id, piece[1].id], go_on: false });
         assert!(pictures(&piece, &limits(), 1000, NOW).go_on);
+    }
+
+    #[test]
+    fn a_picture_that_a_message_waits_to_show_goes_by_age_only() {
+        let piece = [event(15, true), event(3, true), event(2, false)];
+        let cut = pictures(&piece, &limits(), 1000, NOW);
+        assert_eq!(cut, Cut { remove: vec![piece[0].id, piece[2].id], go_on: true });
     }
 
     #[test]
