@@ -3,6 +3,7 @@
 //! Whoever has something to report (cameras, the API's ingest, the agent itself) comes through here, so every event is planned,
 //! durable and visible in the same way. What an event *is* does not belong here, nor how it is sent.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{broadcast, watch};
@@ -75,8 +76,15 @@ impl Publisher {
 
     /// Several at once, all of them or none. The receipts come in their order.
     pub async fn publish_all(&self, reported: Vec<Reported>) -> Result<Vec<Receipt>, StoreError> {
-        let new =
-            reported.into_iter().map(|Reported { event, key }| NewEvent { key, ..self.plan(event, None) });
+        let mut known = self.known(&reported).await?;
+        let new = reported.into_iter().map(|Reported { event, key }| {
+            let plan = match key.clone().is_none_or(|key| known.insert(key)) {
+                true => self.rules_on(&event),
+                // Rules heard of it the first time; a second one would only begin their cooldowns anew.
+                false => Plan::default(),
+            };
+            NewEvent { key, ..planned(plan, event, None) }
+        });
         let receipts = self.0.store.commit_all(new.collect()).await?;
         receipts.iter().for_each(|receipt| self.announce(receipt));
         Ok(receipts)
@@ -125,10 +133,25 @@ impl Publisher {
         self.0.live.subscribe()
     }
 
+    /// The keys under which an event was reported before.
+    async fn known(&self, reported: &[Reported]) -> Result<HashSet<String>, StoreError> {
+        let keys: Vec<String> = reported.iter().filter_map(|reported| reported.key.clone()).collect();
+        if keys.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let reader = self.0.store.queue().clone();
+        tokio::task::spawn_blocking(move || reader.known_keys(&keys)).await.unwrap_or(Err(StoreError::Gone))
+    }
+
     fn plan(&self, event: Event, picture: Option<Picture>) -> NewEvent {
+        let plan = self.rules_on(&event);
+        planned(plan, event, picture)
+    }
+
+    fn rules_on(&self, event: &Event) -> Plan {
         let rules = self.rules();
         let mut memory = self.0.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let Plan { mut deliveries, mut alerts } = rules.plan(&event, &mut memory);
+        let Plan { mut deliveries, mut alerts } = rules.plan(event, &mut memory);
         drop(memory);
         if event.kind.as_str().starts_with("webhook.") {
             // A webhook is not told of its own failures: it would not take the news either.
@@ -137,7 +160,7 @@ impl Publisher {
             deliveries.retain(other);
             alerts.iter_mut().for_each(|alert| alert.deliveries.retain(other));
         }
-        NewEvent { event, deliveries, picture, key: None, alerts, retracts: None }
+        Plan { deliveries, alerts }
     }
 
     async fn commit(&self, new: NewEvent) -> Result<Receipt, StoreError> {
@@ -150,4 +173,8 @@ impl Publisher {
         let own = (!receipt.duplicate).then_some(&receipt.event);
         own.into_iter().chain(&receipt.alerts).for_each(|event| self.repeat(event.clone()));
     }
+}
+
+fn planned(Plan { deliveries, alerts }: Plan, event: Event, picture: Option<Picture>) -> NewEvent {
+    NewEvent { event, deliveries, picture, key: None, alerts, retracts: None }
 }

@@ -2,6 +2,7 @@
 //!
 //! Calls block for a read (tens of microseconds, more for long lists); tasks go through `spawn_blocking`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -179,6 +180,13 @@ impl Reader {
             Some(thumbnail) => self.picture_content(event.pictured_as(), &thumbnail.sha256),
             None => Ok(None),
         }
+    }
+
+    /// Those of `keys` under which an event was reported.
+    pub fn known_keys(&self, keys: &[String]) -> Result<HashSet<String>, StoreError> {
+        let sql = "SELECT key FROM event_key WHERE key IN (SELECT value FROM json_each(?1))";
+        let keys = serde_json::to_string(keys).expect("a list of words is JSON");
+        Ok(self.list(sql, [keys], |row| row.get(0))?.into_iter().collect())
     }
 
     pub(super) fn mark_damaged(&self) {

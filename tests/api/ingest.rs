@@ -1,9 +1,11 @@
 //! Events of other programs.
 
+use porchlight::model::UtcMillis;
+use porchlight::publish::Reported;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::rig::{Answer, Served, serve};
+use crate::rig::{Answer, NOON, Served, event, serve};
 
 const PATH: &str = "/api/v1/events";
 const CAMERA: &str =
@@ -35,6 +37,24 @@ async fn s5_27_the_same_id_is_processed_once() {
         (&json!("door.opened"), &json!({"door": 7, "client_id": "evt-1 / ä"}))
     );
     assert_eq!(events(&served).await.len(), 1);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s5_27_a_repeated_report_does_not_silence_a_rule() {
+    let served = serve(&format!("{CAMERA}[[rule]]\nid = \"porch\"\ncooldown_s = 60\n")).await;
+    let alerts = async |reports: &[(i64, &str)]| -> Vec<usize> {
+        let reported = reports.iter().map(|&(second, key)| Reported {
+            event: event(UtcMillis(NOON.0 + 1000 * second), "front_door", "person"),
+            key: Some(key.to_owned()),
+        });
+        let receipts = served.publisher.publish_all(reported.collect()).await.expect("committed");
+        receipts.iter().map(|receipt| receipt.alerts.len()).collect()
+    };
+    assert_eq!(alerts(&[(0, "a")]).await, [1]);
+    assert_eq!(alerts(&[(50, "a"), (100, "a")]).await, [0, 0]);
+    assert_eq!(alerts(&[(130, "b"), (131, "b")]).await, [1, 0]);
+    assert_eq!(alerts(&[(140, "c")]).await, [0], "within the cooldown");
     served.stop().await;
 }
 
