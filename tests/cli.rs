@@ -189,9 +189,9 @@ fn check_looks_at_the_cameras_when_asked() {
     assert_eq!(said.status.code(), Some(1));
     let said = stderr(&said);
     for part in [
-        "camera[2].source: the video uses general_profile_idc 4",
+        "camera[2].source: odd: the video uses general_profile_idc 4",
         "set it to H.264, progressive, 8 bit",
-        "camera[3].source: nobody listens at that address",
+        "camera[3].source: gone: nobody listens at that address",
     ] {
         assert!(said.contains(part), "{said}");
     }
@@ -216,9 +216,9 @@ fn check_looks_at_both_streams_of_a_camera() {
     let text = camera("odd", "/main") + &camera("gone", "/nothing");
     fs::write(folder.path().join("c.toml"), text).expect("room");
     let said = stderr(&porchlight(folder.path(), &["check", "--config", "c.toml", "--cameras"]));
-    assert!(said.contains("camera[1].main: has another shape than source"), "{said}");
-    assert!(said.contains("camera[1].source: 20 pictures a second are more than needed"), "{said}");
-    assert!(said.contains("camera[2].main: ") && said.contains("check the path"), "{said}");
+    assert!(said.contains("camera[1].main: odd: the main stream has another shape than source"), "{said}");
+    assert!(said.contains("camera[1].source: odd: 20 pictures a second are more than needed"), "{said}");
+    assert!(said.contains("camera[2].main: gone: ") && said.contains("check the path"), "{said}");
     assert!(!said.contains("larger than the detector") && !said.contains("main: 20 pictures"), "{said}");
 }
 

@@ -42,12 +42,14 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
         let looks: Vec<_> = enabled
             .map(|(index, camera)| {
                 let small = scope.spawn(move || Some(probe(camera, StreamRole::Watched, length)));
-                (index + 1, small, scope.spawn(move || probe_main(camera, length)))
+                (index + 1, camera.slug(), small, scope.spawn(move || probe_main(camera, length)))
             })
             .collect();
-        for (number, small, main) in looks {
+        for (number, slug, small, main) in looks {
             let mut judge = |name: &str, look: ScopedJoinHandle<'_, Look>| {
-                let of_key = |message: String| problem(&format!("camera[{number}].{name}"), message);
+                let of_key = |message: String| {
+                    problem(&format!("camera[{number}].{name}"), format!("{slug}: {message}"))
+                };
                 match look.join().transpose()? {
                     Ok(Ok(Ok(seen))) if seen.decoded == 0 => {
                         let none = || format!("none of {} pictures can be decoded", seen.pictures);
@@ -65,9 +67,9 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
             };
             let (small, main) = (judge("source", small), judge("main", main));
             if small.zip(main).is_some_and(|(small, main)| (small / main - 1.0).abs() > SAME_SHAPE) {
-                let told = "has another shape than source; if it shows another section of the view, its pictures are not used: \
+                let told = "the main stream has another shape than source; if it shows another section of the view, its pictures are not used: \
                             set both to the same shape";
-                odd.push(problem(&format!("camera[{number}].main"), told.to_owned()));
+                odd.push(problem(&format!("camera[{number}].main"), format!("{slug}: {told}")));
             }
         }
     });

@@ -162,7 +162,7 @@ impl<'c> Playing<'c> {
             Ok(Some(Err(error))) => {
                 let (camera, credentials) = (&self.capture.camera.slug, self.credentials.as_ref());
                 tracing::debug!(%camera, error = redact(&error.to_string(), credentials), "session failed");
-                Err(classify(&error, Phase::Play, camera, credentials))
+                Err(classify(&error, Phase::Play, credentials))
             }
             Ok(None) => Err(Failure::new(Offline::Protocol, "the camera ended the stream")),
             Err(_) => {
@@ -198,7 +198,7 @@ async fn open(
     let camera = &capture.camera.slug;
     let failed = |error: retina::Error| {
         tracing::debug!(%camera, error = redact(&error.to_string(), credentials.as_ref()), "cannot open a session");
-        classify(&error, Phase::Open, camera, credentials.as_ref())
+        classify(&error, Phase::Open, credentials.as_ref())
     };
     let options = SessionOptions::default()
         .creds(credentials.clone())

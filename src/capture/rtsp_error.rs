@@ -9,7 +9,7 @@ use retina::client::Credentials;
 
 use super::Failure;
 use super::status::from_status;
-use crate::model::{CameraSlug, Offline};
+use crate::model::Offline;
 
 /// What was going on when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +21,10 @@ pub(super) enum Phase {
 }
 
 /// Puts an error of the library into a class, with what to do.
-pub(super) fn classify(
-    error: &retina::Error,
-    phase: Phase,
-    camera: &CameraSlug,
-    credentials: Option<&Credentials>,
-) -> Failure {
+pub(super) fn classify(error: &retina::Error, phase: Phase, credentials: Option<&Credentials>) -> Failure {
     let text = redact(first_line(&error.to_string()), credentials);
     if let Some(status) = error.status_code() {
-        return from_status(status, &text, camera, credentials.is_some());
+        return from_status(status, &text, credentials.is_some());
     }
     if let Some(cause) = text.strip_prefix("Unable to connect to RTSP server: ") {
         return from_connect(cause);

@@ -26,6 +26,9 @@ pub(super) fn run(args: &ProbeArgs) -> anyhow::Result<ExitCode> {
                 println!("{shown}");
             } else {
                 show(&seen);
+                if let Some(path) = args.picture.as_ref().filter(|_| seen.picture.is_some()) {
+                    println!("the last picture is in {}", path.display());
+                }
             }
             Ok(if seen.decoded > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::DecodeError;
-use crate::model::{CameraSlug, Offline};
+use crate::model::Offline;
 
 /// Longer than the usual distance of key frames (1 to 4 s; 10 s at most), so that a damaged picture is no outage.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -29,7 +29,6 @@ impl Health {
     /// A packet came and gave no picture. Returns once what is wrong, when it has gone on for too long.
     pub(super) fn no_picture(
         &mut self,
-        camera: &CameraSlug,
         at: Instant,
         key: bool,
         error: Option<DecodeError>,
@@ -47,13 +46,12 @@ impl Health {
         self.reported = true;
         Some(match &self.last_error {
             Some(error @ DecodeError::Unsupported(_)) => {
-                (Offline::Codec, format!("{error}; set [[camera]] {camera} to {}", DecodeError::SUPPORTED))
+                (Offline::Codec, format!("{error}; set the camera to {}", DecodeError::SUPPORTED))
             }
             None if !self.saw_key => (
                 Offline::Decode,
-                format!(
-                    "video without key frames; set the key frame (I frame) interval of {camera} to 1 to 4 s"
-                ),
+                "video without key frames; set the camera's key frame (I frame) interval to 1 to 4 s"
+                    .to_owned(),
             ),
             Some(error) => (
                 Offline::Decode,
@@ -70,21 +68,17 @@ impl Health {
 mod tests {
     use super::*;
 
-    fn camera() -> CameraSlug {
-        CameraSlug::parse("yard").expect("a slug")
-    }
-
     #[test]
     fn an_undecodable_stream_is_reported_at_once_and_once() {
         let (mut health, now) = (Health::default(), Instant::now());
         let error = || Some(DecodeError::Unsupported("interlace".to_owned()));
-        let (reason, detail) = health.no_picture(&camera(), now, true, error()).expect("reported");
+        let (reason, detail) = health.no_picture(now, true, error()).expect("reported");
         assert_eq!(reason, Offline::Codec);
         assert!(
-            detail.contains("the video uses interlace") && detail.contains("[[camera]] yard"),
+            detail.contains("the video uses interlace") && detail.contains("set the camera to H.264"),
             "{detail}"
         );
-        assert_eq!(health.no_picture(&camera(), now + Duration::from_secs(60), true, error()), None);
+        assert_eq!(health.no_picture(now + Duration::from_secs(60), true, error()), None);
     }
 
     #[test]
@@ -92,18 +86,18 @@ mod tests {
         let (mut health, now) = (Health::default(), Instant::now());
         health.picture();
         let error = Some(DecodeError::Unsupported("whatever damage looks like".to_owned()));
-        assert_eq!(health.no_picture(&camera(), now, true, error), None);
-        assert_eq!(health.no_picture(&camera(), now + Duration::from_secs(4), false, None), None);
+        assert_eq!(health.no_picture(now, true, error), None);
+        assert_eq!(health.no_picture(now + Duration::from_secs(4), false, None), None);
         health.picture();
-        assert_eq!(health.no_picture(&camera(), now + Duration::from_secs(30), false, None), None);
+        assert_eq!(health.no_picture(now + Duration::from_secs(30), false, None), None);
     }
 
     #[test]
     fn a_stream_without_key_frames_says_what_to_set() {
         let (mut health, now) = (Health::default(), Instant::now());
-        assert_eq!(health.no_picture(&camera(), now, false, None), None);
+        assert_eq!(health.no_picture(now, false, None), None);
         let (reason, detail) =
-            health.no_picture(&camera(), now + Duration::from_secs(13), false, None).expect("reported");
+            health.no_picture(now + Duration::from_secs(13), false, None).expect("reported");
         assert_eq!(reason, Offline::Decode);
         assert!(detail.contains("key frame"), "{detail}");
     }

@@ -145,19 +145,18 @@ enum Useless {
 impl Useless {
     /// Puts it on the board, and into the log if that is news.
     fn tell(&self, camera: &CameraSlug, telemetry: &Telemetry) {
-        let (reason, detail) = self.described(camera);
+        let (reason, detail) = self.described();
         let word = reason.as_str();
         if telemetry.cameras.main_offline(camera, reason, detail.clone()) {
             tracing::warn!(%camera, reason = word, detail, "main stream of no use; pictures are those of the small one");
         }
     }
 
-    fn described(&self, camera: &CameraSlug) -> (Offline, String) {
+    fn described(&self) -> (Offline, String) {
         let supported = DecodeError::SUPPORTED;
         match self {
             Self::Undecodable(Some(error @ DecodeError::Unsupported(_))) => {
-                let to_do =
-                    format!("leave out main of [[camera]] {camera}, or set that stream to {supported}");
+                let to_do = format!("leave out main, or set that stream to {supported}");
                 (Offline::Codec, format!("{error}; {to_do}"))
             }
             Self::Undecodable(error) => {

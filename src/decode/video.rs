@@ -238,7 +238,7 @@ impl Develop<'_> {
             }
         }
         if frames.is_empty() {
-            if let Some((reason, detail)) = self.health.no_picture(camera, at, key, error) {
+            if let Some((reason, detail)) = self.health.no_picture(at, key, error) {
                 tracing::warn!(%camera, reason = reason.as_str(), detail, "camera offline");
                 self.telemetry.cameras.offline_at(camera, reason, detail, at);
             }

@@ -169,7 +169,7 @@ fn what_cannot_be_decoded_says_what_to_set() {
     let sim = Sim::start(&["--mount", &format!("/cam={}", clip.display())]);
     let running = Running::start(camera(&sim.url("/cam"), ""));
     let detail = running.wait_for(Offline::Codec);
-    assert!(detail.contains("set [[camera]] cam to H.264, progressive, 8 bit"), "{detail}");
+    assert!(detail.contains("set the camera to H.264, progressive, 8 bit"), "{detail}");
     assert!(detail.contains("built with the feature `libav`"), "{detail}");
     running.stop();
 }

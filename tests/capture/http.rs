@@ -130,7 +130,7 @@ fn a_wrong_password_over_http_is_named_and_heals() {
     let mut sim = HttpCamera::start(&["--auth", "digest", "--user", "viewer:other"]);
     let running = Running::start(camera(&sim.url("/stream"), LOGIN));
     let detail = running.wait_for(Offline::Auth);
-    assert_eq!(detail, "camera refused the password; check username and password of [[camera]] cam");
+    assert_eq!(detail, "camera refused the password; check username and password");
     sim.tell(&format!("passwd {PASSWORD}"));
     running.wait_for_frames(3);
     running.stop();
@@ -190,7 +190,7 @@ fn faults_heal(path: &str) {
 fn what_is_no_camera_says_so() {
     let mut sim = HttpCamera::start(&[]);
     let running = Running::start(camera(&sim.url("/nothing"), ""));
-    assert!(running.wait_for(Offline::NotFound).contains("check the path in source of [[camera]] cam"));
+    assert!(running.wait_for(Offline::NotFound).contains("check the path in its address"));
     running.stop();
     sim.tell("fault html");
     let running = Running::start(camera(&sim.url("/snapshot"), ""));

@@ -79,7 +79,7 @@ fn a_wrong_password_is_named_and_written_nowhere() {
         let sim = sim(&["--auth", method, "--user", "viewer:other"]);
         let running = Running::start(camera(&sim.url("/cam"), LOGIN));
         let detail = running.wait_for(Offline::Auth);
-        assert_eq!(detail, "camera refused the password; check username and password of [[camera]] cam");
+        assert_eq!(detail, "camera refused the password; check username and password");
         assert!(running.frames().is_empty());
         // As soon as the camera has the right one, it works.
         sim.ctl(&format!("passwd viewer '{PASSWORD}'"));
@@ -109,7 +109,7 @@ fn each_way_of_not_answering_has_its_class() {
     let closed =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let running: Vec<(Running, Offline, &str)> = [
-        (sim.url("/nothing"), Offline::NotFound, "check the path in source of [[camera]] cam"),
+        (sim.url("/nothing"), Offline::NotFound, "check the path in its address"),
         (at(closed.into()), Offline::Refused, "nobody listens at that address and port"),
         (at(sim.number("blackhole")), Offline::Unreachable, "does not answer within 3 s"),
         (at(sim.number("garbage")), Offline::Protocol, "does not speak RTSP"),

@@ -65,8 +65,7 @@ async fn run_session(capture: &Capture, source: &HttpSource, out: &PacketSender)
         _ => Err(Failure::new(
             Offline::Codec,
             format!(
-                "the address answers with {kind}, not with an MJPEG stream or a JPEG; check the path in source of [[camera]] {}",
-                capture.camera.slug
+                "the address answers with {kind}, not with an MJPEG stream or a JPEG; check the path in it"
             ),
         )),
     }
@@ -195,7 +194,7 @@ impl Session<'_> {
             return Ok(answer);
         }
         let known = self.source.credentials.is_some();
-        Err(from_status(status.as_u16(), &status.to_string(), &self.capture.camera.slug, known))
+        Err(from_status(status.as_u16(), &status.to_string(), known))
     }
 
     async fn ask(&mut self) -> Result<Response, Failure> {
