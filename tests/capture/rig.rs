@@ -134,6 +134,11 @@ impl Running {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets the frames that there are, and returns how many those were.
+    pub(crate) fn forget_frames(&self) -> usize {
+        std::mem::take(&mut *self.frames.lock().unwrap_or_else(PoisonError::into_inner)).len()
+    }
+
     pub(crate) fn state(&self) -> CameraState {
         self.telemetry.cameras.get(self.camera.slug()).expect("it was announced").watched.state
     }
