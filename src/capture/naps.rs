@@ -56,7 +56,9 @@ impl Naps {
     #[must_use]
     pub fn wait(&self) -> Wait {
         let wait = Arc::new(AtomicU32::new(0));
-        self.waits().push(Arc::downgrade(&wait));
+        let mut waits = self.waits();
+        waits.retain(|wait| wait.strong_count() > 0);
+        waits.push(Arc::downgrade(&wait));
         Wait(wait)
     }
 
@@ -66,13 +68,9 @@ impl Naps {
     }
 
     fn shortest_wait(&self) -> Duration {
-        let mut shortest = u32::MAX;
-        self.waits().retain(|wait| {
-            let wait = wait.upgrade();
-            shortest = wait.as_ref().map_or(shortest, |wait| shortest.min(wait.load(Ordering::Relaxed)));
-            wait.is_some()
-        });
-        Duration::from_millis(shortest.into())
+        let waits = self.waits();
+        let waits = waits.iter().filter_map(Weak::upgrade).map(|wait| wait.load(Ordering::Relaxed));
+        Duration::from_millis(waits.min().unwrap_or(u32::MAX).into())
     }
 
     fn waits(&self) -> std::sync::MutexGuard<'_, Vec<Weak<AtomicU32>>> {
@@ -125,6 +123,15 @@ mod tests {
         assert!(naps.shortest_wait() > LONGEST, "who is gone has no say");
         watching.set(Duration::ZERO);
         assert_eq!(naps.shortest_wait(), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_is_gone_leaves_nothing_behind() {
+        let naps = Naps::default();
+        for _ in 0..100 {
+            drop(naps.wait());
+        }
+        assert_eq!(naps.waits().len(), 1, "the last one, until the next comes");
     }
 
     #[test]
