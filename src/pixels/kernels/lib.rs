@@ -1,8 +1,8 @@
 //! Resizing of RGB pictures, behind a type without parameters.
 //!
-//! A package of its own, for one reason: the library is generic, so whoever calls it compiles it, for every instruction set, and
-//! in development without optimisation, for a large part of the time that Porchlight itself takes to compile. Here it is compiled
-//! once, and optimised. Nothing else belongs here: no frames, no decisions.
+//! A package of its own, for one reason: the library is generic, so whoever calls it compiles it with each change, for every
+//! instruction set, and in development without optimisation. Here it is compiled once, and optimised. Nothing else belongs here: no
+//! frames, no decisions.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
