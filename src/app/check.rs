@@ -46,10 +46,11 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
             })
             .collect();
         for (number, slug, small, main) in looks {
+            let said = |name: &str, message: &str| {
+                problem(&format!("camera[{number}].{name}"), format!("{slug}: {message}"))
+            };
             let mut judge = |name: &str, look: ScopedJoinHandle<'_, Look>| {
-                let of_key = |message: String| {
-                    problem(&format!("camera[{number}].{name}"), format!("{slug}: {message}"))
-                };
+                let of_key = |message: String| said(name, &message);
                 match look.join().transpose()? {
                     Ok(Ok(Ok(seen))) if seen.decoded == 0 => {
                         let none = || format!("none of {} pictures can be decoded", seen.pictures);
@@ -69,7 +70,7 @@ pub fn look_at_cameras(config: &Config, length: Duration) -> (Vec<Problem>, Vec<
             if small.zip(main).is_some_and(|(small, main)| (small / main - 1.0).abs() > SAME_SHAPE) {
                 let told = "the main stream has another shape than source; if it shows another section of the view, its pictures are not used: \
                             set both to the same shape";
-                odd.push(problem(&format!("camera[{number}].main"), format!("{slug}: {told}")));
+                odd.push(said("main", told));
             }
         }
     });

@@ -99,9 +99,8 @@ impl Publisher {
     /// Tells the webhooks of a rule about a made-up event, marked as a test; nobody else is told, and the rule's memory stays.
     pub async fn rehearse(&self, rule: &RuleConfig, config: &Config) -> Result<Receipt, StoreError> {
         let event = rehearsal(rule, &config.cameras, UtcMillis::now());
-        let deliveries = self.rules().rehearse(rule);
-        let (alerts, picture, key, retracts) = (Vec::new(), None, None, None);
-        self.commit(NewEvent { event, deliveries, picture, key, alerts, retracts }).await
+        let plan = Plan { deliveries: self.rules().rehearse(rule), ..Plan::default() };
+        self.commit(planned(plan, event, None)).await
     }
 
     /// The rules know again what they told: the newest [`REMEMBERED`] alerts.

@@ -34,8 +34,9 @@ pub(super) fn events(piece: &[OldEvent], limits: &config::Store, used_bytes: u64
 }
 
 /// Pictures go by age, those of faces earlier if that is wanted, and by size while there are `total_bytes` of them; never for their
-/// size while a message that shows them is still to be sent, because its body must not change between two attempts. How many of
-/// these there can be is up to the queue, and to the room that new pictures leave on the disk.
+/// size while a message about their event is still to be sent, because its body must not change between two attempts. How many of
+/// these there can be is up to the queue, and to the room that new pictures leave on the disk. (An alert is an event of its own: its
+/// messages do not hold the picture that it shows.)
 pub(super) fn pictures(piece: &[OldEvent], limits: &config::Store, total_bytes: u64, now: UtcMillis) -> Cut {
     let shortest = limits.pictures_keep.min(limits.face_pictures_keep);
     let mut left = total_bytes;
